@@ -1,0 +1,46 @@
+package source
+
+import (
+	"slices"
+	"testing"
+)
+
+func TestString(t *testing.T) {
+	for _, test := range []struct {
+		span          Span
+		text, place   string
+		saysSomething bool
+	}{
+		{Span{}, "", "", false},
+		{Span{File: "a.cue"}, "a.cue", "a.cue", true},
+		{Span{File: "a.cue", Line: 3}, "a.cue:3", "a.cue:3", true},
+		{Span{File: "a.cue", Line: 3, Col: 7, EndLine: 4, EndCol: 1}, "a.cue:3:7", "a.cue:3", true},
+	} {
+		if got := test.span.String(); got != test.text {
+			t.Errorf("String of %+v is %q, want %q", test.span, got, test.text)
+		}
+		if got := test.span.Place(); got != test.place {
+			t.Errorf("Place of %+v is %q, want %q", test.span, got, test.place)
+		}
+		if got := !test.span.IsZero(); got != test.saysSomething {
+			t.Errorf("IsZero of %+v is %v", test.span, !got)
+		}
+	}
+}
+
+func TestCompare(t *testing.T) {
+	sorted := []Span{
+		{}, {File: "a"}, {File: "a", Line: 1}, {File: "a", Line: 1, Col: 2}, {File: "a", Line: 2, Col: 1}, {File: "a", Line: 10},
+		{File: "b", Line: 1},
+	}
+	for i, a := range sorted {
+		for j, b := range sorted {
+			if got := a.Compare(b); (got < 0) != (i < j) || (got == 0) != (i == j) {
+				t.Errorf("%v against %v is %d", a, b, got)
+			}
+		}
+	}
+	if !slices.IsSortedFunc(sorted, Span.Compare) {
+		t.Error("not sorted")
+	}
+}
