@@ -1,0 +1,40 @@
+// Package generator compiles what people wrote about an estate into the tree that Flux and Argo CD reconcile.
+//
+// It is built like a compiler, and pure: no files, sockets, processes, environment, clock or randomness below this
+// directory.
+//
+//	spec     what people wrote: references are names, and every value knows its place
+//	link     *spec.Set → *model.Platform: resolve, apply overrides, find what clashes
+//	model    what it means: pointers instead of names, a tenant once for each of its clusters
+//	emit/*   *model.Placement → []unit.Unit: one package a concern, each a plain reading of the model
+//	label    the metadata that all objects bear
+//	unit     the smallest thing that Flux or Argo CD reconciles alone, and its directory
+//	layout   []unit.Unit → *tree.Tree: files and the kustomization.yaml of each directory
+//
+// Compile runs them in that order. Its one result feeds every consumer: build writes the tree, check reads the objects,
+// and so no two of them can disagree.
+//
+// # Who owns what
+//
+//	unit                 directory                                      owner
+//	entry-cluster        clusters/<cluster>/                            Flux: the source and the root
+//	entry-platform       clusters/<cluster>/platform/                   Flux: a Kustomization a service
+//	entry-tenants        clusters/<cluster>/tenants/                    Flux: a Kustomization a tenant's unit
+//	service-<service>    platform/<cluster>/<service>/                  Flux
+//	tenancy-<tenant>     tenants/<cluster>/<tenant>/platform/tenancy/   Flux: namespace, quota, rights, policies, secrets
+//	database-<tenant>    tenants/<cluster>/<tenant>/platform/database/  Flux, in the database service's namespace
+//	delivery-<tenant>    tenants/<cluster>/<tenant>/platform/delivery/  Flux: the Argo CD project and application
+//	workloads-<tenant>   tenants/<cluster>/<tenant>/app/                Argo CD
+//
+// # Order
+//
+// A unit waits for the units it names and for the service that provides the definitions of its objects' API groups.
+// Services wait for what they need and for the service that declares their namespace; tenancy for the mesh and the
+// secrets operator; the database for tenancy and the database service; delivery for both and for Argo CD.
+//
+// # Invariants
+//
+// Sorted slices leave functions, maps do not. Parallel work writes to its own index and is joined in input order. An
+// emitter cannot fail: whatever can be wrong is found in link, where both ends of a reference are in hand. A
+// unit's name begins with a word of ours that holds no "-", so that no two units can share one.
+package generator

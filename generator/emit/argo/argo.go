@@ -1,0 +1,186 @@
+// Package argo emits how Argo CD deploys a tenant: an AppProject that bounds it and an Application that does it.
+//
+// Invariants: a project allows one repository, one namespace and no cluster-scoped kind; nothing that bounds a tenant
+// (quota, limits, policies, rights, mesh and secret wiring) can be deployed through it.
+package argo
+
+import (
+	"github.com/zavestudios/zave/generator/label"
+	"github.com/zavestudios/zave/generator/model"
+	"github.com/zavestudios/zave/generator/unit"
+	"github.com/zavestudios/zave/internal/api/argocd"
+	"github.com/zavestudios/zave/internal/object"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// inCluster is the cluster that Argo CD itself runs in.
+const inCluster = "https://kubernetes.default.svc"
+
+// Emit gives the AppProject and, where there is something to deploy, the Application.
+func Emit(p *model.Placement) []unit.Unit {
+	if p.Cluster.Delivery == nil {
+		return nil
+	}
+	key := func(part unit.Part, name string) unit.Key {
+		return unit.Key{Cluster: p.Cluster.Name, Part: part, Name: name}
+	}
+	u := unit.Unit{
+		Key:    key(unit.Delivery, p.Tenant.Name),
+		Origin: p.Origin,
+		Hash:   p.Hash,
+		Needs: []unit.Key{
+			key(unit.Service, p.Cluster.Delivery.Name),
+			key(unit.Tenancy, p.Tenant.Name),
+		},
+	}
+	if p.Database != nil {
+		u.Needs = append(u.Needs, key(unit.Database, p.Tenant.Name))
+	}
+	source := p.Subject
+	source.Origin = p.SourceOrigin
+	u.Objects = append(u.Objects, object.New(p.Cluster.Name, project(p), p.Origin))
+	if deploys(p) {
+		u.Objects = append(u.Objects, object.New(p.Cluster.Name, application(p, source), source.Origin))
+	}
+	if p.Source.Generated() {
+		for _, w := range p.Workloads {
+			if w.Metrics != nil {
+				u.Groups = []string{"monitoring.coreos.com"}
+			}
+		}
+	}
+	return []unit.Unit{u}
+}
+
+// deploys tells whether there is anything at the source.
+func deploys(p *model.Placement) bool {
+	return p.State == model.Retired || !p.Source.Generated() || len(p.Workloads) > 0
+}
+
+func project(p *model.Placement) *argocd.AppProject {
+	meta := label.ForTenantIn(p, p.Subject, p.Cluster.Delivery.Namespace, p.Tenant.Name)
+	name := p.Tenant.Name
+	policy := func(resource, action string) string {
+		return "p, proj:" + name + ":owner, " + resource + ", " + action + ", " + name + "/*, allow"
+	}
+	spec := argocd.AppProjectSpec{
+		Description:                p.Tenant.Description,
+		SourceRepos:                []string{repository(p)},
+		Destinations:               []argocd.Destination{{Server: inCluster, Namespace: p.Namespace()}},
+		ClusterResourceWhitelist:   []metav1.GroupKind{},
+		NamespaceResourceBlacklist: forbidden(),
+		Roles: []argocd.ProjectRole{{
+			Name:        "owner",
+			Description: "What team " + p.Tenant.Team + " may do",
+			Policies:    []string{policy("applications", "get"), policy("applications", "sync"), policy("logs", "get")},
+			Groups:      []string{p.Tenant.Group},
+		}},
+	}
+	if generated(p) {
+		spec.NamespaceResourceWhitelist = emitted()
+	}
+	return &argocd.AppProject{
+		TypeMeta:   metav1.TypeMeta{APIVersion: argocd.APIVersion, Kind: "AppProject"},
+		ObjectMeta: meta,
+		Spec:       spec,
+	}
+}
+
+// generated tells whether the manifests are ours; what a retired tenant's source was is of no concern any more.
+func generated(p *model.Placement) bool { return p.Source.Generated() || p.State == model.Retired }
+
+func repository(p *model.Placement) string {
+	switch {
+	case generated(p):
+		return p.Tenant.Platform.GitOps.URL
+	case p.Source.Git != nil:
+		return p.Source.Git.URL
+	default:
+		return p.Source.Helm.Repository
+	}
+}
+
+// emitted are the kinds that emit/workload writes.
+func emitted() []metav1.GroupKind {
+	return []metav1.GroupKind{
+		{Group: "", Kind: "ConfigMap"},
+		{Group: "", Kind: "Service"},
+		{Group: "apps", Kind: "Deployment"},
+		{Group: "autoscaling", Kind: "HorizontalPodAutoscaler"},
+		{Group: "batch", Kind: "CronJob"},
+		{Group: "monitoring.coreos.com", Kind: "ServiceMonitor"},
+		{Group: "policy", Kind: "PodDisruptionBudget"},
+	}
+}
+
+// forbidden are the kinds that bound a tenant, or that would act with rights which are not its own: with an
+// ExternalSecret of its own a tenant could read every other one's paths in the store, with a VirtualService take their
+// hosts, with a Flux or Argo CD object deploy anything.
+func forbidden() []metav1.GroupKind {
+	return []metav1.GroupKind{
+		{Group: "", Kind: "Endpoints"},
+		{Group: "", Kind: "LimitRange"},
+		{Group: "", Kind: "ResourceQuota"},
+		{Group: "", Kind: "Secret"},
+		{Group: "", Kind: "ServiceAccount"},
+		{Group: "argoproj.io", Kind: "*"},
+		{Group: "discovery.k8s.io", Kind: "EndpointSlice"},
+		{Group: "external-secrets.io", Kind: "*"},
+		{Group: "generators.external-secrets.io", Kind: "*"},
+		{Group: "helm.toolkit.fluxcd.io", Kind: "*"},
+		{Group: "kustomize.toolkit.fluxcd.io", Kind: "*"},
+		{Group: "networking.istio.io", Kind: "*"},
+		{Group: "networking.k8s.io", Kind: "Ingress"},
+		{Group: "networking.k8s.io", Kind: "NetworkPolicy"},
+		{Group: "rbac.authorization.k8s.io", Kind: "Role"},
+		{Group: "rbac.authorization.k8s.io", Kind: "RoleBinding"},
+		{Group: "security.istio.io", Kind: "*"},
+		{Group: "source.toolkit.fluxcd.io", Kind: "*"},
+	}
+}
+
+func application(p *model.Placement, s model.Subject) *argocd.Application {
+	meta := label.ForTenantIn(p, s, p.Cluster.Delivery.Namespace, p.Tenant.Name)
+	if p.Source.Generated() && p.State != model.Retired {
+		// What zave writes holds no data. A chart or a directory of the tenant's own may: deleting its Application must
+		// not delete its volumes.
+		meta.Finalizers = []string{argocd.Finalizer}
+	}
+	return &argocd.Application{
+		TypeMeta:   metav1.TypeMeta{APIVersion: argocd.APIVersion, Kind: "Application"},
+		ObjectMeta: meta,
+		Spec: argocd.ApplicationSpec{
+			Project:     p.Tenant.Name,
+			Source:      source(p),
+			Destination: argocd.Destination{Server: inCluster, Namespace: p.Namespace()},
+			SyncPolicy: argocd.SyncPolicy{
+				Automated: &argocd.Automated{Prune: true, SelfHeal: true},
+				SyncOptions: []string{
+					"CreateNamespace=false",
+					"ApplyOutOfSyncOnly=true",
+					"PruneLast=true",
+					"ServerSideApply=true",
+				},
+				Retry: &argocd.Retry{Limit: 5, Backoff: argocd.Backoff{Duration: "10s", Factor: 2, MaxDuration: "5m"}},
+			},
+			RevisionHistoryLimit: new(int64(5)),
+		},
+	}
+}
+
+func source(p *model.Placement) argocd.Source {
+	g := p.Tenant.Platform.GitOps
+	switch {
+	case generated(p):
+		return argocd.Source{RepoURL: g.URL, TargetRevision: g.Branch, Path: unit.Key{Cluster: p.Cluster.Name, Part: unit.Workloads, Name: p.Tenant.Name}.Dir()}
+	case p.Source.Git != nil:
+		s := p.Source.Git
+		return argocd.Source{RepoURL: s.URL, TargetRevision: s.Revision, Path: s.Path}
+	default:
+		s := p.Source.Helm
+		return argocd.Source{
+			RepoURL: s.Repository, TargetRevision: s.Version, Chart: s.Chart,
+			Helm: &argocd.Helm{ReleaseName: p.Tenant.Name, ValuesObject: s.Values},
+		}
+	}
+}

@@ -1,0 +1,128 @@
+// Package tenancy emits what makes a namespace a tenant's: the Namespace itself and the bounds of what may run in it.
+//
+// Invariants: pure and total on a linked model; the Namespace is never pruned, so that no mistake in a spec can delete
+// what lives in it.
+package tenancy
+
+import (
+	"github.com/zavestudios/zave/generator/label"
+	"github.com/zavestudios/zave/generator/model"
+	"github.com/zavestudios/zave/generator/unit"
+	"github.com/zavestudios/zave/internal/object"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Emit gives the Namespace, the ResourceQuota and the LimitRange.
+func Emit(p *model.Placement) []unit.Unit {
+	tier := p.Subject
+	tier.Origin = p.TierOrigin
+	return []unit.Unit{{
+		Key:    unit.Key{Cluster: p.Cluster.Name, Part: unit.Tenancy, Name: p.Tenant.Name},
+		Origin: p.Origin,
+		Hash:   p.Hash,
+		Needs:  needs(p),
+		Objects: []object.Object{
+			object.New(p.Cluster.Name, Namespace(p), p.Origin),
+			object.New(p.Cluster.Name, Quota(p, tier), tier.Origin),
+			object.New(p.Cluster.Name, LimitRange(p, tier), tier.Origin),
+		},
+	}}
+}
+
+// needs are the services that must run before a pod of the tenant may: the mesh injects its proxy and admits its
+// policies, and what the tenant reaches is there. Definitions of objects are found by whoever orders the units.
+func needs(p *model.Placement) []unit.Key {
+	services := []*model.Service{p.Cluster.Mesh, p.Cluster.Secrets}
+	for _, w := range p.Workloads {
+		if w.Public() {
+			services = append(services, p.Cluster.Ingress)
+		}
+	}
+	for _, e := range p.Endpoints {
+		services = append(services, e.Service)
+	}
+	var out []unit.Key
+	for _, s := range services {
+		if s != nil {
+			out = append(out, unit.Key{Cluster: p.Cluster.Name, Part: unit.Service, Name: s.Name})
+		}
+	}
+	return out
+}
+
+// Namespace has Pod Security pinned to the cluster's minor version, so that an upgrade of the control plane changes no
+// tenant (Kubernetes, "Pod Security Admission").
+func Namespace(p *model.Placement) *corev1.Namespace {
+	meta := label.ForTenantIn(p, p.Subject, "", p.Namespace())
+	meta.Labels[label.Team] = p.Tenant.Team
+	meta.Labels[label.Class] = p.Tenant.Class
+	meta.Labels["istio-injection"] = "enabled"
+	for _, mode := range []string{"enforce", "audit", "warn"} {
+		meta.Labels["pod-security.kubernetes.io/"+mode] = "restricted"
+		meta.Labels["pod-security.kubernetes.io/"+mode+"-version"] = "v" + p.Cluster.Minor
+	}
+	meta.Annotations[label.Description] = p.Tenant.Description
+	meta.Annotations[label.Contact] = p.Tenant.Contact
+	meta.Annotations["kustomize.toolkit.fluxcd.io/prune"] = "disabled"
+	return &corev1.Namespace{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}, ObjectMeta: meta}
+}
+
+// Quota is the tier, or nothing at all for a tenant that is retired: what is kept must not be able to run again
+// (Kubernetes, "Resource Quotas").
+func Quota(p *model.Placement, s model.Subject) *corev1.ResourceQuota {
+	t := p.Tier
+	count := func(n int64) resource.Quantity { return *resource.NewQuantity(n, resource.DecimalSI) }
+	hard := corev1.ResourceList{
+		corev1.ResourceRequestsCPU:            t.Requests.CPU,
+		corev1.ResourceRequestsMemory:         t.Requests.Memory,
+		corev1.ResourceLimitsCPU:              t.Limits.CPU,
+		corev1.ResourceLimitsMemory:           t.Limits.Memory,
+		corev1.ResourceRequestsStorage:        t.Storage,
+		corev1.ResourcePods:                   count(t.Pods),
+		corev1.ResourceServices:               count(t.Services),
+		corev1.ResourceServicesLoadBalancers:  count(0),
+		corev1.ResourceServicesNodePorts:      count(0),
+		corev1.ResourceConfigMaps:             count(t.ConfigMaps),
+		corev1.ResourceSecrets:                count(t.Secrets),
+		corev1.ResourcePersistentVolumeClaims: count(t.PersistentVolumeClaims),
+	}
+	if p.State == model.Retired {
+		for _, name := range []corev1.ResourceName{
+			corev1.ResourceRequestsCPU, corev1.ResourceRequestsMemory, corev1.ResourceLimitsCPU, corev1.ResourceLimitsMemory,
+			corev1.ResourcePods, corev1.ResourceServices,
+		} {
+			hard[name] = count(0)
+		}
+	}
+	return &corev1.ResourceQuota{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ResourceQuota"},
+		ObjectMeta: label.ForTenant(p, s, "quota"),
+		Spec:       corev1.ResourceQuotaSpec{Hard: hard},
+	}
+}
+
+// LimitRange gives containers that name no resources some, without which the quota would refuse them, and bounds the
+// single container and the single volume claim (Kubernetes, "Limit Ranges").
+func LimitRange(p *model.Placement, s model.Subject) *corev1.LimitRange {
+	list := func(c model.Compute) corev1.ResourceList {
+		return corev1.ResourceList{corev1.ResourceCPU: c.CPU, corev1.ResourceMemory: c.Memory}
+	}
+	return &corev1.LimitRange{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "LimitRange"},
+		ObjectMeta: label.ForTenant(p, s, "limits"),
+		Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{
+			{
+				Type:           corev1.LimitTypeContainer,
+				Default:        list(p.Tier.Default),
+				DefaultRequest: list(p.Tier.DefaultRequest),
+				Max:            list(p.Tier.Max),
+			},
+			{
+				Type: corev1.LimitTypePersistentVolumeClaim,
+				Max:  corev1.ResourceList{corev1.ResourceStorage: p.Tier.Storage},
+			},
+		}},
+	}
+}

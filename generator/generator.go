@@ -1,0 +1,159 @@
+package generator
+
+import (
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+
+	"github.com/zavestudios/zave/generator/emit/access"
+	"github.com/zavestudios/zave/generator/emit/argo"
+	"github.com/zavestudios/zave/generator/emit/database"
+	"github.com/zavestudios/zave/generator/emit/flux"
+	"github.com/zavestudios/zave/generator/emit/mesh"
+	"github.com/zavestudios/zave/generator/emit/network"
+	"github.com/zavestudios/zave/generator/emit/observe"
+	"github.com/zavestudios/zave/generator/emit/secrets"
+	"github.com/zavestudios/zave/generator/emit/service"
+	"github.com/zavestudios/zave/generator/emit/tenancy"
+	"github.com/zavestudios/zave/generator/emit/workload"
+	"github.com/zavestudios/zave/generator/layout"
+	"github.com/zavestudios/zave/generator/link"
+	"github.com/zavestudios/zave/generator/model"
+	"github.com/zavestudios/zave/generator/spec"
+	"github.com/zavestudios/zave/generator/unit"
+	"github.com/zavestudios/zave/internal/diag"
+	"github.com/zavestudios/zave/internal/object"
+	"github.com/zavestudios/zave/internal/tree"
+)
+
+// tenantEmitters are the concerns of a tenant on one cluster, in the order in which their objects become ready.
+var tenantEmitters = []func(*model.Placement) []unit.Unit{
+	tenancy.Emit,
+	access.Emit,
+	network.Emit,
+	mesh.Emit,
+	secrets.Emit,
+	observe.Emit,
+	database.Emit,
+	argo.Emit,
+	workload.Emit,
+}
+
+// Result is what a compile means. It is read-only.
+type Result struct {
+	Platform *model.Platform
+	Units    []unit.Unit // sorted by key
+	Objects  *object.Set
+	Tree     *tree.Tree
+}
+
+// Renderer replaces a unit's chart or overlay by the objects it stands for.
+type Renderer interface {
+	Render(unit.Unit) ([]object.Object, error)
+}
+
+// Options say how to compile.
+type Options struct {
+	Renderer Renderer // nil: no unit may have a chart or an overlay
+}
+
+// Compile links the set and emits everything. Where the list has errors the result is nil. An error is the renderer's;
+// a mistake of ours is a panic.
+func Compile(set *spec.Set, opts Options) (*Result, diag.List, error) {
+	platform, list := link.Link(set)
+	if list.HasErrors() || platform == nil {
+		return nil, list, nil
+	}
+	units := merge(emit(platform))
+	for _, c := range platform.Clusters {
+		own := slices.DeleteFunc(slices.Clone(units), func(u unit.Unit) bool { return u.Cluster != c.Name })
+		units = append(units, flux.Emit(c, own)...)
+	}
+	slices.SortFunc(units, func(a, b unit.Unit) int { return a.Key.Compare(b.Key) })
+	if err := render(units, opts.Renderer); err != nil {
+		return nil, list, err
+	}
+	var all []object.Object
+	for _, u := range units {
+		all = append(all, u.Objects...)
+	}
+	objects, err := object.NewSet(all)
+	if err != nil {
+		panic(fmt.Sprintf("two emitters claim one object: %v", err))
+	}
+	files, err := layout.Layout(units)
+	if err != nil {
+		panic(fmt.Sprintf("two objects claim one file: %v", err))
+	}
+	return &Result{Platform: platform, Units: units, Objects: objects, Tree: files}, list, nil
+}
+
+// emit runs every emitter, tenants in parallel: each writes to its own place, and the places are joined in order.
+func emit(p *model.Platform) []unit.Unit {
+	var units []unit.Unit
+	var placements []*model.Placement
+	for _, c := range p.Clusters {
+		units = append(units, service.Emit(c)...)
+		placements = append(placements, c.Placements...)
+	}
+	out := make([][]unit.Unit, len(placements))
+	work := make(chan int)
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(placements)) {
+		wg.Go(func() {
+			for i := range work {
+				for _, f := range tenantEmitters {
+					out[i] = append(out[i], f(placements[i])...)
+				}
+			}
+		})
+	}
+	for i := range placements {
+		work <- i
+	}
+	close(work)
+	wg.Wait()
+	return append(units, slices.Concat(out...)...)
+}
+
+// merge joins what different concerns put into one unit. The first that knows the unit's origin names it.
+func merge(parts []unit.Unit) []unit.Unit {
+	at := make(map[unit.Key]int, len(parts))
+	var out []unit.Unit
+	for _, u := range parts {
+		i, ok := at[u.Key]
+		if !ok {
+			at[u.Key] = len(out)
+			out = append(out, u)
+			continue
+		}
+		to := &out[i]
+		to.Objects = append(to.Objects, u.Objects...)
+		to.Needs = append(to.Needs, u.Needs...)
+		to.Groups = append(to.Groups, u.Groups...)
+		if to.Origin.IsZero() {
+			to.Origin, to.Hash = u.Origin, u.Hash
+		}
+	}
+	return out
+}
+
+func render(units []unit.Unit, r Renderer) error {
+	for i := range units {
+		u := &units[i]
+		if u.Chart == nil && u.Overlay == nil {
+			continue
+		}
+		if r == nil {
+			panic(fmt.Sprintf("unit %s has to be rendered, and there is no renderer", u.Key))
+		}
+		objects, err := r.Render(*u)
+		if err != nil {
+			return fmt.Errorf("render %s: %w", u.Key, err)
+		}
+		u.Objects = append(u.Objects, objects...)
+		u.Chart, u.Overlay = nil, nil
+	}
+	return nil
+}

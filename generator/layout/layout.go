@@ -1,0 +1,84 @@
+// Package layout turns units into a tree: one file an object, and a kustomization.yaml in each directory that lists
+// what is there.
+//
+// Invariants: a unit's files stand in its own directory, where its owner looks; every kustomization.yaml builds alone;
+// no directory holds objects of two clusters, which could not be built together.
+package layout
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/zavestudios/zave/generator/unit"
+	"github.com/zavestudios/zave/internal/tree"
+)
+
+// Kustomization is the name of the file that lists a directory.
+const Kustomization = "kustomization.yaml"
+
+// depth is how many leading segments of a path are shared by clusters: clusters/, platform/ and tenants/ hold a
+// directory a cluster, and no kustomization.yaml.
+const depth = 1
+
+// Layout gives the tree of the units. The error is a bug: two units or two objects that would share a file.
+func Layout(units []unit.Unit) (*tree.Tree, error) {
+	var files []tree.File
+	listed := map[string][]string{} // directory → entries of its kustomization.yaml
+	owner := map[string]string{}    // directory → unit
+	seen := map[string]bool{}       // directories that their parent lists
+	for _, u := range units {
+		dir := u.Dir()
+		owner[dir] = u.String()
+		for _, o := range u.Objects {
+			files = append(files, tree.File{Path: dir + "/" + o.FileName(), Data: o.YAML, Unit: u.String()})
+			listed[dir] = append(listed[dir], o.FileName())
+		}
+		for parent := path.Dir(dir); strings.Count(parent, "/") >= depth && !seen[dir]; dir, parent = parent, path.Dir(parent) {
+			seen[dir] = true
+			listed[parent] = append(listed[parent], path.Base(dir))
+		}
+	}
+	for dir, entries := range listed {
+		slices.Sort(entries)
+		files = append(files, tree.File{Path: dir + "/" + Kustomization, Data: kustomization(entries), Unit: owner[dir]})
+	}
+	return tree.New(files)
+}
+
+// Owner gives the cluster and the tenant that a path of the tree belongs to. Either is empty where the path is shared:
+// what lists and reconciles all tenants of a cluster is the cluster's alone.
+func Owner(p string) (cluster, tenant string) {
+	parts := strings.Split(p, "/")
+	if len(parts) > 2 {
+		cluster = parts[1]
+	}
+	if len(parts) > 3 && parts[0] == "tenants" {
+		tenant = parts[2]
+	}
+	return cluster, tenant
+}
+
+func kustomization(entries []string) []byte {
+	var b strings.Builder
+	b.WriteString("apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n")
+	for _, e := range entries {
+		// Entries are names of directories and of files that begin with a kind: letters, digits, "-" and ".", which need
+		// no quotes where a letter comes first and no word of YAML's is spelled. A tenant may be called "true".
+		if plain(e) {
+			b.WriteString("- " + e + "\n")
+		} else {
+			b.WriteString("- \"" + e + "\"\n")
+		}
+	}
+	return []byte(b.String())
+}
+
+// plain tells whether YAML reads the entry as a string without quotes (YAML 1.1, "bool" and "null" types).
+func plain(s string) bool {
+	switch strings.ToLower(s) {
+	case "y", "n", "yes", "no", "on", "off", "true", "false", "null":
+		return false
+	}
+	return true
+}

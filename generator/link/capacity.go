@@ -1,0 +1,158 @@
+package link
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/zavestudios/zave/generator/model"
+	"github.com/zavestudios/zave/generator/spec"
+	"github.com/zavestudios/zave/internal/diag"
+	"k8s.io/apimachinery/pkg/api/resource"
+)
+
+// capacity does the arithmetic from workload to quota, and from quota to cluster.
+func (l *linker) capacity() {
+	for _, t := range l.order {
+		for _, p := range t.model.Placements {
+			if p.Tier != nil && p.State != model.Retired {
+				l.fitsTier(t, p)
+			}
+		}
+	}
+	for _, c := range l.out.Clusters {
+		i := slices.IndexFunc(l.set.Platform.Clusters, func(s spec.Cluster) bool { return s.Name == c.Name })
+		l.fitsCluster(c, l.set.Platform.Clusters[i])
+		l.connections(c)
+	}
+}
+
+// amount is one line of a sum: what is needed against what there is.
+type amount struct {
+	name        string
+	need, limit resource.Quantity
+}
+
+// fitsTier checks that the tenant's own workloads fit its quota, sidecars, the largest scale and one surge pod a
+// Deployment included: else the quota would stop a rollout half way.
+func (l *linker) fitsTier(t *tenant, p *model.Placement) {
+	var requests, limits model.Compute
+	var pods, services int64
+	sidecar := l.out.Sidecar
+	for _, w := range p.Workloads {
+		n := int64(1) // a scheduled run never overlaps the one before
+		if w.Schedule == "" {
+			n = int64(max(w.Max, w.Min)) + 1
+		}
+		requests = plus(requests, times(plus(w.Resources.Requests, sidecar.Requests), n))
+		limits = plus(limits, times(plus(w.Resources.Limits, sidecar.Limits), n))
+		pods += n
+		if w.Port != 0 || w.Metrics != nil {
+			services++
+		}
+		l.fitsContainer(t, p, w)
+	}
+	count := func(n int64) resource.Quantity { return *resource.NewQuantity(n, resource.DecimalSI) }
+	secrets := int64(len(p.Secrets)) + 1
+	if p.Database != nil {
+		secrets++
+	}
+	tier := p.Tier
+	for _, a := range []amount{
+		{"cpu requests", requests.CPU, tier.Requests.CPU},
+		{"memory requests", requests.Memory, tier.Requests.Memory},
+		{"cpu limits", limits.CPU, tier.Limits.CPU},
+		{"memory limits", limits.Memory, tier.Limits.Memory},
+		{"pods", count(pods), count(tier.Pods)},
+		{"services", count(services), count(tier.Services)},
+		{"secrets", count(secrets), count(tier.Secrets)},
+	} {
+		if a.need.Cmp(a.limit) > 0 {
+			path := at("tier")
+			d := t.problem(diag.QuotaTooSmall, path,
+				fmt.Sprintf("on cluster %s, %s needs %s %s, and tier %s allows %s", p.Cluster.Name, t.spec.Name, a.need.String(), a.name, tier.Name, a.limit.String()),
+				"choose a larger tier, smaller sizes or fewer replicas; each pod counts its sidecar, each Deployment one pod more while it rolls out")
+			d.Span = t.spec.Key("tier")
+			l.report(d)
+		}
+	}
+}
+
+// fitsContainer checks a container and its sidecar against the tier's limit range.
+func (l *linker) fitsContainer(t *tenant, p *model.Placement, w *model.Workload) {
+	for _, x := range []struct {
+		what string
+		lim  model.Compute
+	}{
+		{"size " + w.Size + " of " + w.Name, w.Resources.Limits},
+		{"the mesh's sidecar in " + w.Name, l.out.Sidecar.Limits},
+	} {
+		for _, a := range []amount{{"cpu", x.lim.CPU, p.Tier.Max.CPU}, {"memory", x.lim.Memory, p.Tier.Max.Memory}} {
+			if a.need.Cmp(a.limit) > 0 {
+				l.report(t.problem(diag.SizeExceedsTier, at("workloads", w.Name, "size"),
+					fmt.Sprintf("%s may take %s %s, and tier %s allows one container %s", x.what, a.need.String(), a.name, p.Tier.Name, a.limit.String()),
+					"choose a smaller size or a larger tier"))
+			}
+		}
+	}
+}
+
+// fitsCluster adds up the quotas. Quotas are promises: more of them than the nodes can keep is found here, not by the
+// tenant whose pods stay pending.
+func (l *linker) fitsCluster(c *model.Cluster, in spec.Cluster) {
+	if l.set.Platform.Broken {
+		return
+	}
+	var have, promised model.Compute
+	var storage resource.Quantity
+	for _, n := range in.Nodes {
+		have = plus(have, times(model.Compute{CPU: quantity(string(n.CPU)), Memory: quantity(n.Memory)}, int64(n.Count)))
+	}
+	if in.Reserved != nil {
+		r := compute(*in.Reserved)
+		have.CPU.Sub(r.CPU)
+		have.Memory.Sub(r.Memory)
+	}
+	placed := 0
+	for _, p := range c.Placements {
+		if p.Tier == nil || p.State == model.Retired {
+			continue
+		}
+		placed++
+		promised = plus(promised, p.Tier.Requests)
+		storage.Add(p.Tier.Storage)
+	}
+	sums := []amount{{"cpu", promised.CPU, have.CPU}, {"memory", promised.Memory, have.Memory}}
+	if in.Storage != "" {
+		sums = append(sums, amount{"storage", storage, quantity(in.Storage)})
+	}
+	for _, a := range sums {
+		if a.need.Cmp(a.limit) > 0 {
+			d := l.platformProblem(diag.ClusterFull, at("clusters", c.Name),
+				fmt.Sprintf("the quotas of %d tenants on cluster %s promise %s %s, and its nodes have %s left for them", placed, c.Name, a.need.String(), a.name, a.limit.String()),
+				"add nodes, lower tiers, or move a tenant to another cluster")
+			d.Span = l.set.Platform.Key("clusters", c.Name)
+			l.report(d)
+		}
+	}
+}
+
+// connections checks the promise of the database service.
+func (l *linker) connections(c *model.Cluster) {
+	in := l.set.Platform.Database
+	if in == nil || c.Database == nil || in.MaxConnections == 0 {
+		return
+	}
+	sum, n := 0, 0
+	for _, p := range c.Placements {
+		if p.Database != nil && p.State != model.Retired {
+			sum += p.Database.Connections
+			n++
+		}
+	}
+	if free := in.MaxConnections - in.ReservedConnections; sum > free {
+		l.report(l.platformProblem(diag.Connections, at("database", "maxConnections"),
+			fmt.Sprintf("on cluster %s, %d tenants may open %d database connections, and the service has %d for them (%d less %d reserved)",
+				c.Name, n, sum, free, in.MaxConnections, in.ReservedConnections),
+			"raise maxConnections with the server's max_connections, or lower the tenants' connections"))
+	}
+}

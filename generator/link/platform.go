@@ -1,0 +1,478 @@
+package link
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/zavestudios/zave/generator/model"
+	"github.com/zavestudios/zave/generator/spec"
+	"github.com/zavestudios/zave/internal/diag"
+	"github.com/zavestudios/zave/internal/source"
+)
+
+// platform links what does not depend on tenants or services.
+func (l *linker) platform() {
+	in := l.set.Platform
+	l.out = &model.Platform{
+		Subject:     model.Subject{Origin: in.Key("name"), Hash: hash(in.Name, in.Domain, in.GitOps)},
+		Name:        in.Name,
+		Domain:      in.Domain,
+		GitOps:      model.GitOps(in.GitOps),
+		Output:      in.Output,
+		PullSecret:  model.PullSecret(in.PullSecret),
+		SecretStore: model.SecretStore(in.SecretStore),
+	}
+	if in.Sidecar != nil {
+		l.requestsWithinLimits(at("sidecar"), "the sidecar", *in.Sidecar)
+		l.out.Sidecar = resources(*in.Sidecar)
+	}
+	for _, s := range in.Sizes {
+		l.requestsWithinLimits(at("sizes", s.Name), "size "+s.Name, s.Resources)
+		l.sizes[s.Name] = resources(s.Resources)
+	}
+	for _, t := range in.Tiers {
+		l.requestsWithinLimits(at("tiers", t.Name, "container"), "the default container of tier "+t.Name,
+			spec.Resources{Requests: t.Container.DefaultRequest, Limits: t.Container.Default})
+		l.tiers[t.Name] = tier(t)
+	}
+	for _, c := range in.Clusters {
+		l.out.Clusters = append(l.out.Clusters, l.cluster(c))
+	}
+	l.outputWithinRepository()
+}
+
+// outputWithinRepository refuses an output that the next run would read as specs, or that would replace them.
+func (l *linker) outputWithinRepository() {
+	first, _, _ := strings.Cut(l.set.Platform.Output, "/")
+	if slices.Contains([]string{"tenants", "platform", "schema", "cue.mod", ".git"}, first) {
+		l.report(l.platformProblem(diag.OutputPath, at("output"),
+			fmt.Sprintf("output %q lies within %s/, which zave reads", l.set.Platform.Output, first),
+			"choose a directory of its own, such as \"platform-gitops\""))
+	}
+}
+
+func tier(t spec.Tier) *model.Tier {
+	requests := compute(spec.ComputeBound{CPU: t.CPU, Memory: t.Memory})
+	limits := times(requests, 2)
+	if t.Limits != nil {
+		limits = compute(*t.Limits)
+	}
+	return &model.Tier{
+		Name:     t.Name,
+		Requests: requests, Limits: limits,
+		Storage:                quantity(t.Storage),
+		Pods:                   int64(t.Pods),
+		Services:               int64(t.Services),
+		ConfigMaps:             int64(t.ConfigMaps),
+		Secrets:                int64(t.Secrets),
+		PersistentVolumeClaims: int64(t.PersistentVolumeClaims),
+		Default:                compute(t.Container.Default),
+		DefaultRequest:         compute(t.Container.DefaultRequest),
+		Max:                    compute(t.Container.Max),
+	}
+}
+
+// requestsWithinLimits refuses what the API server would (core/v1 validation of ResourceRequirements).
+func (l *linker) requestsWithinLimits(path []string, what string, r spec.Resources) {
+	req, lim := compute(r.Requests), compute(r.Limits)
+	for _, x := range []struct{ field, request, limit string }{
+		{"cpu", r.Requests.CPU, r.Limits.CPU}, {"memory", r.Requests.Memory, r.Limits.Memory},
+	} {
+		over := req.CPU.Cmp(lim.CPU) > 0
+		if x.field == "memory" {
+			over = req.Memory.Cmp(lim.Memory) > 0
+		}
+		if over && x.request != "" && x.limit != "" {
+			l.report(l.platformProblem(diag.RequestsLimits, append(slices.Clone(path), "requests", x.field),
+				fmt.Sprintf("%s requests more %s (%s) than its limit (%s)", what, x.field, x.request, x.limit),
+				"raise the limit or lower the request"))
+		}
+	}
+}
+
+func (l *linker) cluster(c spec.Cluster) *model.Cluster {
+	out := &model.Cluster{
+		Subject:      model.Subject{Origin: l.set.Platform.Key("clusters", c.Name), Hash: hash(c)},
+		Platform:     l.out,
+		Name:         c.Name,
+		Kubernetes:   c.Kubernetes,
+		Minor:        minor(c.Kubernetes),
+		Domain:       c.Domain,
+		StorageClass: c.StorageClass,
+		TrustDomain:  c.TrustDomain,
+		Gateway:      c.Gateway,
+		PodCIDR:      prefix(c.PodCIDR),
+		ServiceCIDR:  prefix(c.ServiceCIDR),
+		NodeCIDR:     prefix(c.NodeCIDR),
+	}
+	ranges := []struct {
+		field string
+		p     netip.Prefix
+	}{{"podCIDR", out.PodCIDR}, {"serviceCIDR", out.ServiceCIDR}, {"nodeCIDR", out.NodeCIDR}}
+	for i, a := range ranges {
+		for _, b := range ranges[:i] {
+			if a.p.IsValid() && b.p.IsValid() && a.p.Overlaps(b.p) {
+				l.report(l.platformProblem(diag.NetworkOverlap, at("clusters", c.Name, a.field),
+					fmt.Sprintf("%s %s of cluster %s overlaps its %s %s", a.field, a.p, c.Name, b.field, b.p),
+					"give each its own range",
+					diag.Note{Span: l.set.Platform.At("clusters", c.Name, b.field), Text: b.field + " is set here"}))
+			}
+		}
+	}
+	return out
+}
+
+// minor is the part of a version that schemas and Pod Security go by: "1.34" of "v1.34.3+k3s1".
+func minor(version string) string {
+	parts := strings.SplitN(strings.TrimPrefix(version, "v"), ".", 3)
+	if len(parts) < 2 {
+		return ""
+	}
+	return parts[0] + "." + parts[1]
+}
+
+func prefix(s string) netip.Prefix {
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	return p.Masked()
+}
+
+// services links the services that are enabled on a cluster: their needs, their namespaces, and who plays which role.
+func (l *linker) services(c *model.Cluster) {
+	in := l.set.Platform
+	byName := map[string]*model.Service{}
+	for _, s := range in.Services {
+		if l.first(c) {
+			l.overrideClusters(s)
+		}
+		if out := l.service(c, s); out != nil {
+			byName[s.Name] = out
+			c.Services = append(c.Services, out)
+		}
+	}
+	known := names(in.Services, func(s spec.Service) string { return s.Name })
+	for _, s := range in.Services {
+		out, on := byName[s.Name]
+		for i, need := range s.Needs {
+			path := at("services", s.Name, "needs", index(i))
+			switch other := byName[need]; {
+			case !slices.Contains(known, need):
+				if l.first(c) {
+					l.report(l.platformProblem(diag.UnknownService, path,
+						fmt.Sprintf("service %s needs %q, which is no service", s.Name, need), diag.DidYouMean(need, known)))
+				}
+			case on && other == nil:
+				l.report(l.platformProblem(diag.NoProvider, path,
+					fmt.Sprintf("service %s needs %s, which is not enabled on cluster %s", s.Name, need, c.Name),
+					fmt.Sprintf("enable %s there, or disable %s as well", need, s.Name)))
+			case on:
+				out.Needs = append(out.Needs, other)
+			}
+		}
+	}
+	l.cycles(c)
+	l.namespaces(c)
+	l.roles(c)
+	l.databaseService(c, byName)
+	for _, s := range c.Services {
+		slices.SortFunc(s.Needs, func(a, b *model.Service) int { return strings.Compare(a.Name, b.Name) })
+		s.Needs = slices.Compact(s.Needs)
+	}
+}
+
+// first tells whether this is the cluster for which mistakes that do not depend on one are reported.
+func (l *linker) first(c *model.Cluster) bool { return c == l.out.Clusters[0] }
+
+func (l *linker) overrideClusters(s spec.Service) {
+	clusters := names(l.out.Clusters, func(c *model.Cluster) string { return c.Name })
+	for _, o := range s.Clusters {
+		if !slices.Contains(clusters, o.Cluster) {
+			d := l.platformProblem(diag.UnknownCluster, at("services", s.Name, "clusters", o.Cluster),
+				fmt.Sprintf("service %s is changed for %q, which is no cluster", s.Name, o.Cluster), diag.DidYouMean(o.Cluster, clusters))
+			d.Span = l.set.Platform.Key("services", s.Name, "clusters", o.Cluster)
+			l.report(d)
+		}
+	}
+}
+
+// service applies a cluster's override; nil where the service does not run there.
+func (l *linker) service(c *model.Cluster, s spec.Service) *model.Service {
+	chart, values := model.Chart(s.Chart), s.Values
+	for _, o := range s.Clusters {
+		if o.Cluster != c.Name {
+			continue
+		}
+		if !o.Enabled {
+			return nil
+		}
+		if o.Version != "" {
+			chart.Version = o.Version
+		}
+		values = mergeValues(values, o.Values)
+	}
+	out := &model.Service{
+		Subject:     model.Subject{Origin: l.set.Platform.Key("services", s.Name), Hash: hash(s)},
+		Cluster:     c,
+		Name:        s.Name,
+		Namespace:   s.Namespace,
+		Chart:       chart,
+		CRDs:        s.Provides.CRDs,
+		PodSecurity: s.PodSecurity,
+		Injection:   s.Injection,
+		Interval:    s.Interval,
+		Timeout:     s.Timeout,
+		Values:      values,
+	}
+	for _, b := range s.Secrets {
+		out.Secrets = append(out.Secrets, &model.SecretBundle{
+			Subject: model.Subject{Origin: l.set.Platform.Key("services", s.Name, "secrets", b.Name), Hash: hash(b)},
+			Name:    b.Name, Path: b.Path, Keys: b.Keys, Refresh: b.Refresh,
+		})
+	}
+	for _, e := range s.Provides.Endpoints {
+		ep := &model.Endpoint{
+			Service: out, Name: e.Name, Port: int32(e.Port), Pods: map[string]string{}, ServiceAccount: e.ServiceAccount,
+		}
+		if e.Service != "" {
+			ep.Host = e.Service + "." + s.Namespace + ".svc.cluster.local"
+		}
+		for _, p := range e.Pods {
+			ep.Pods[p.Name] = p.Value
+		}
+		out.Endpoints = append(out.Endpoints, ep)
+	}
+	return out
+}
+
+// mergeValues lays one set of chart values over another as Helm does: objects field by field, anything else replaced.
+// Fields of the result are sorted.
+func mergeValues(base, over json.RawMessage) json.RawMessage {
+	if len(over) == 0 {
+		return base
+	}
+	if len(base) == 0 {
+		return over
+	}
+	var a, b map[string]any
+	if decodeNumbers(base, &a) != nil || decodeNumbers(over, &b) != nil {
+		return base // not objects: the loader lets no such values through
+	}
+	out, err := json.Marshal(mergeMaps(a, b))
+	if err != nil {
+		panic(fmt.Sprintf("values that were JSON cannot be written as JSON: %v", err))
+	}
+	return out
+}
+
+// decodeNumbers keeps numbers as they were written.
+func decodeNumbers(data []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	return d.Decode(into)
+}
+
+func mergeMaps(a, b map[string]any) map[string]any {
+	for k, v := range b {
+		under, ok1 := a[k].(map[string]any)
+		over, ok2 := v.(map[string]any)
+		if ok1 && ok2 {
+			a[k] = mergeMaps(under, over)
+		} else {
+			a[k] = v
+		}
+	}
+	return a
+}
+
+// cycles reports each circle of needs once, at the first service of it by name.
+func (l *linker) cycles(c *model.Cluster) {
+	const (
+		unseen = iota
+		open
+		done
+	)
+	state := map[*model.Service]int{}
+	var path []*model.Service
+	var visit func(s *model.Service)
+	visit = func(s *model.Service) {
+		state[s] = open
+		path = append(path, s)
+		for _, n := range slices.Clone(s.Needs) {
+			switch state[n] {
+			case unseen:
+				visit(n)
+			case open:
+				circle := path[slices.Index(path, n):]
+				// Without this edge the rest can still be ordered, and linking goes on.
+				s.Needs = slices.DeleteFunc(s.Needs, func(x *model.Service) bool { return x == n })
+				if l.first(c) {
+					l.report(l.platformProblem(diag.ServiceCycle, at("services", n.Name, "needs"),
+						"services need each other in a circle: "+strings.Join(append(inOrder(circle), n.Name), " → "),
+						"drop one of these needs"))
+				}
+			}
+		}
+		path = path[:len(path)-1]
+		state[s] = done
+	}
+	for _, s := range c.Services {
+		if state[s] == unseen {
+			visit(s)
+		}
+	}
+}
+
+// inOrder gives names in the order of the list.
+func inOrder(list []*model.Service) []string {
+	out := make([]string, len(list))
+	for i, s := range list {
+		out[i] = s.Name
+	}
+	return out
+}
+
+// namespaces gives each namespace to one service, which all others in it then need: two units that declare one
+// namespace would have two owners. It is the first that no other service of the namespace comes before.
+func (l *linker) namespaces(c *model.Cluster) {
+	owner := map[string]*model.Service{}
+	for _, s := range c.Services {
+		o := owner[s.Namespace]
+		if o == nil || needsAny(o, s) {
+			owner[s.Namespace] = s
+		}
+	}
+	for _, s := range c.Services {
+		o := owner[s.Namespace]
+		s.OwnsNamespace = o == s
+		if o != s {
+			s.Needs = append(s.Needs, o)
+			if o.PodSecurity != s.PodSecurity && l.first(c) {
+				l.report(l.platformProblem(diag.DuplicateNamespace, at("services", s.Name, "podSecurity"),
+					fmt.Sprintf("services %s and %s share namespace %s at different pod security levels, %s and %s",
+						o.Name, s.Name, s.Namespace, o.PodSecurity, s.PodSecurity),
+					"give both the level that the more demanding one needs"))
+			}
+		}
+		l.claims[claim{"namespace", s.Namespace}] = holder{
+			what: "service " + s.Name, span: l.set.Platform.At("services", s.Name, "namespace"),
+		}
+	}
+}
+
+// needsAny tells whether a needs b, directly or through others.
+func needsAny(a, b *model.Service) bool {
+	seen := map[*model.Service]bool{}
+	var walk func(*model.Service) bool
+	walk = func(s *model.Service) bool {
+		if seen[s] {
+			return false
+		}
+		seen[s] = true
+		for _, n := range s.Needs {
+			if n == b || walk(n) {
+				return true
+			}
+		}
+		return false
+	}
+	return walk(a)
+}
+
+// roles finds the services that tenants are wired to.
+func (l *linker) roles(c *model.Cluster) {
+	for _, s := range l.set.Platform.Services {
+		i := slices.IndexFunc(c.Services, func(m *model.Service) bool { return m.Name == s.Name })
+		if s.Role == "" || i < 0 {
+			continue
+		}
+		var slot **model.Service
+		switch s.Role {
+		case "mesh":
+			slot = &c.Mesh
+		case "gateway":
+			slot = &c.Ingress
+		case "monitoring":
+			slot = &c.Monitoring
+		case "delivery":
+			slot = &c.Delivery
+		case "secrets":
+			slot = &c.Secrets
+		default:
+			continue
+		}
+		path := at("services", s.Name, "role")
+		if first := *slot; first != nil {
+			l.report(l.platformProblem(diag.DuplicateName, path,
+				fmt.Sprintf("services %s and %s both have role %q on cluster %s", first.Name, s.Name, s.Role, c.Name),
+				"leave the role to one of them",
+				diag.Note{Span: l.set.Platform.At("services", first.Name, "role"), Text: "first taken here"}))
+			continue
+		}
+		*slot = c.Services[i]
+		if s.Role != "delivery" && s.Role != "secrets" && len(c.Services[i].Endpoints) == 0 {
+			l.report(l.platformProblem(diag.NoProvider, path,
+				fmt.Sprintf("service %s has role %q and provides no endpoint that tenants could be given a path to", s.Name, s.Role),
+				"add provides: endpoints: with its port, pods and serviceAccount"))
+		}
+	}
+}
+
+func (l *linker) databaseService(c *model.Cluster, services map[string]*model.Service) {
+	in := l.set.Platform.Database
+	if in == nil || in.Service == "" {
+		return
+	}
+	known := names(l.set.Platform.Services, func(s spec.Service) string { return s.Name })
+	if !slices.Contains(known, in.Service) {
+		if l.first(c) {
+			l.report(l.platformProblem(diag.UnknownService, at("database", "service"),
+				fmt.Sprintf("the database is run by %q, which is no service", in.Service), diag.DidYouMean(in.Service, known)))
+		}
+		return
+	}
+	s := services[in.Service]
+	if s == nil {
+		return // not on this cluster: a tenant that asks for a database here is told
+	}
+	i := slices.IndexFunc(s.Endpoints, func(e *model.Endpoint) bool { return e.Name == in.Endpoint })
+	if i < 0 {
+		if l.first(c) {
+			l.report(l.platformProblem(diag.UnknownService, at("database", "endpoint"),
+				fmt.Sprintf("service %s provides no endpoint %q", s.Name, in.Endpoint),
+				diag.DidYouMean(in.Endpoint, names(s.Endpoints, func(e *model.Endpoint) string { return e.Name }))))
+		}
+		return
+	}
+	if in.Image.Digest == "" && in.Image.Repository != "" && l.first(c) {
+		l.report(l.platformProblem(diag.ImageWithoutDigest, at("database", "image"),
+			fmt.Sprintf("the database's image %s has no digest", in.Image.Repository), digestHint))
+	}
+	c.Database = &model.DatabaseService{
+		Subject:  model.Subject{Origin: l.set.Platform.Key("database"), Hash: hash(in)},
+		Endpoint: s.Endpoints[i],
+		Image:    model.Image(in.Image),
+		Path:     in.SuperuserSecret.Path, Username: in.SuperuserSecret.Username, Password: in.SuperuserSecret.Password,
+	}
+}
+
+const digestHint = "add digest: \"sha256:…\", as `crane digest` or the registry's page prints it"
+
+// noProvider reports, once a cluster and role, that tenants need a service which is not there.
+func (l *linker) noProvider(c *model.Cluster, role, why string, because source.Span) {
+	key := claim{"no-provider " + c.Name, role}
+	if _, said := l.claims[key]; said {
+		return
+	}
+	l.claims[key] = holder{}
+	d := l.platformProblem(diag.NoProvider, at("clusters", c.Name),
+		fmt.Sprintf("cluster %s has no service with role %q, and %s", c.Name, role, why),
+		fmt.Sprintf("enable a service there and give it role: %q", role), diag.Note{Span: because, Text: "needed from here"})
+	d.Span = l.set.Platform.Key("clusters", c.Name)
+	l.report(d)
+}
