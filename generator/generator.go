@@ -58,11 +58,11 @@ type Options struct {
 	Renderer Renderer // nil: no unit may have a chart or an overlay
 }
 
-// Compile links the set and emits everything. Where the list has errors the result is nil. An error is the renderer's;
-// a mistake of ours is a panic.
+// Compile links the set and emits everything. Where the list has errors, or a spec of the set is broken, the result is
+// nil. An error is the renderer's; a mistake of ours is a panic.
 func Compile(set *spec.Set, opts Options) (*Result, diag.List, error) {
 	platform, list := link.Link(set)
-	if list.HasErrors() || platform == nil {
+	if list.HasErrors() || broken(set) {
 		return nil, list, nil
 	}
 	units := merge(emit(platform))
@@ -87,6 +87,11 @@ func Compile(set *spec.Set, opts Options) (*Result, diag.List, error) {
 		panic(fmt.Sprintf("two objects claim one file: %v", err))
 	}
 	return &Result{Platform: platform, Units: units, Objects: objects, Tree: files}, list, nil
+}
+
+// broken tells whether the loader could not read all of a spec: what it reported then is not in our list.
+func broken(set *spec.Set) bool {
+	return set.Platform == nil || set.Platform.Broken || slices.ContainsFunc(set.Tenants, func(t *spec.Tenant) bool { return t.Broken })
 }
 
 // emit runs every emitter, tenants in parallel: each writes to its own place, and the places are joined in order.

@@ -33,7 +33,7 @@ func Emit(p *model.Placement) []unit.Unit {
 	pull := p.Tenant.Platform.PullSecret
 	add(p.Subject, pull.Name, "1h", externalsecrets.DockerConfig(), externalsecrets.Ref(externalsecrets.DockerConfigKey, pull.Path, pull.Key))
 	for _, b := range p.Secrets {
-		var data []externalsecrets.Data
+		data := make([]externalsecrets.Data, 0, len(b.Keys))
 		for _, k := range b.Keys {
 			data = append(data, externalsecrets.Ref(k, b.Path, k))
 		}

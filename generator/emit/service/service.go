@@ -46,7 +46,7 @@ func emit(s *model.Service) unit.Unit {
 	}
 	p := c.Platform
 	for _, b := range s.Secrets {
-		var data []externalsecrets.Data
+		data := make([]externalsecrets.Data, 0, len(b.Keys))
 		for _, k := range b.Keys {
 			data = append(data, externalsecrets.Ref(k, b.Path, k))
 		}

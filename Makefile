@@ -1,0 +1,34 @@
+# Targets that check do not write; targets that write say so.
+
+GO ?= go
+export GOFLAGS += -trimpath
+
+.PHONY: help build test lint vet bench generate golden man
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## write bin/zave
+	$(GO) build -o bin/zave ./cmd/zave
+
+test: ## run every test
+	$(GO) test ./...
+
+lint: ## gofmt, go vet, staticcheck and the vetting of the repository's own CUE
+	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo 'run gofmt -w .' >&2; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(GO) tool cue vet -c ./...
+
+bench: ## run the benchmarks; compare two outputs with benchstat
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+generate: ## write the embedded schemas anew, from the published modules
+	$(GO) generate ./...
+
+golden: ## write golden/ and every golden file anew
+	$(GO) run ./cmd/zave build --force
+	UPDATE_GOLDEN=1 $(GO) test ./...
+
+man: ## write man pages to bin/man
+	$(GO) run ./cmd/zave docs man bin/man
