@@ -1,0 +1,99 @@
+// Package tree is the sorted set of files that a compile puts out, with the index that says they are ours, and the
+// only code that writes them to a directory.
+//
+// Invariants: paths are relative, clean, slash-separated and unique, and none is both a file and a directory; a
+// tree's bytes are a function of its files; a directory is replaced whole or not at all; no file is overwritten or
+// removed that the directory's own index does not list with the digest the file still has, unless the user forces it.
+package tree
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+)
+
+// IndexPath is where the index stands in every tree.
+const IndexPath = ".zave/index.json"
+
+// File is one file of a tree.
+type File struct {
+	Path string // relative, slash-separated
+	Data []byte
+	Unit string // the unit it belongs to, "tenancy-panchito"; empty for scaffolding such as a parent's kustomization
+}
+
+// Tree is a sorted, immutable set of files. The index is not among them: it is derived.
+type Tree struct{ files []File }
+
+// New sorts the files. A path that is not clean, that leaves the tree, that stands twice, that is both a file and a
+// directory, or that is the index's own is a bug of the layout and an error here.
+func New(files []File) (*Tree, error) {
+	t := &Tree{files: slices.Clone(files)}
+	slices.SortFunc(t.files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
+	if err := checkPaths(len(t.files), func(i int) string { return t.files[i].Path }); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// Files gives the files, sorted by path. The slice is the tree's own: read it only.
+func (t *Tree) Files() []File { return t.files }
+
+// checkPaths holds n sorted paths to the package's invariants.
+func checkPaths(n int, at func(int) string) error {
+	for i := range n {
+		p := at(i)
+		if !validPath(p) {
+			return fmt.Errorf("%q is not a path within a tree", p)
+		}
+		if p == IndexPath || p == path.Dir(IndexPath) {
+			return fmt.Errorf("%s is the place of the index", p)
+		}
+		if i > 0 && at(i-1) == p {
+			return fmt.Errorf("%s stands twice in the tree", p)
+		}
+	}
+	// Between a file "a" and the files below a directory "a" others may sort ("a-b"), so neighbours do not tell.
+	for _, dir := range parents(n, at) {
+		lo, hi := 0, n
+		for lo < hi {
+			if m := (lo + hi) / 2; at(m) < dir {
+				lo = m + 1
+			} else {
+				hi = m
+			}
+		}
+		if lo < n && at(lo) == dir {
+			return fmt.Errorf("%s is both a file and a directory in the tree", dir)
+		}
+	}
+	return nil
+}
+
+// validPath tells whether the path stays within a tree on every system. The backslash is a separator on Windows.
+func validPath(p string) bool {
+	return p != "" && p != "." && p != ".." && path.Clean(p) == p && p[0] != '/' && !strings.HasPrefix(p, "../") &&
+		!strings.ContainsAny(p, "\\\x00")
+}
+
+// parents gives every directory above n sorted paths, each once, a parent before its children. The root is not
+// among them.
+func parents(n int, at func(int) string) []string {
+	var dirs []string
+	last := ""
+	for i := range n {
+		dir := path.Dir(at(i))
+		if dir == last || dir == "." {
+			continue
+		}
+		last = dir
+		for j := 0; j <= len(dir); j++ {
+			if j == len(dir) || dir[j] == '/' {
+				dirs = append(dirs, dir[:j])
+			}
+		}
+	}
+	slices.Sort(dirs)
+	return slices.Compact(dirs)
+}
