@@ -15,7 +15,9 @@ import (
 // somewhere is where everything in a made-up spec stands.
 type somewhere struct{ file string }
 
-func (s somewhere) At(path ...string) source.Span  { return source.Span{File: s.file, Line: int32(1 + len(path)), Col: 1} }
+func (s somewhere) At(path ...string) source.Span {
+	return source.Span{File: s.file, Line: int32(1 + len(path)), Col: 1}
+}
 func (s somewhere) Key(path ...string) source.Span { return s.At(path...) }
 
 // words are what strings are made of: mostly the right thing in the wrong place.

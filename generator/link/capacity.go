@@ -69,10 +69,10 @@ func (l *linker) fitsTier(t *tenant, p *model.Placement) {
 		if a.need.Cmp(a.limit) > 0 {
 			path := at("tier")
 			d := t.problem(diag.QuotaTooSmall, path,
-				fmt.Sprintf("on cluster %s, %s needs %s %s, and tier %s allows %s", p.Cluster.Name, t.spec.Name, a.need.String(), a.name, tier.Name, a.limit.String()),
+				fmt.Sprintf("%s needs %s %s, and tier %s allows %s", t.spec.Name, a.need.String(), a.name, tier.Name, a.limit.String()),
 				"choose a larger tier, smaller sizes or fewer replicas; each pod counts its sidecar, each Deployment one pod more while it rolls out")
 			d.Span = t.spec.Key("tier")
-			l.report(d)
+			t.reportOn(p.Cluster, d)
 		}
 	}
 }
@@ -88,7 +88,7 @@ func (l *linker) fitsContainer(t *tenant, p *model.Placement, w *model.Workload)
 	} {
 		for _, a := range []amount{{"cpu", x.lim.CPU, p.Tier.Max.CPU}, {"memory", x.lim.Memory, p.Tier.Max.Memory}} {
 			if a.need.Cmp(a.limit) > 0 {
-				l.report(t.problem(diag.SizeExceedsTier, at("workloads", w.Name, "size"),
+				t.reportOn(p.Cluster, t.problem(diag.SizeExceedsTier, at("workloads", w.Name, "size"),
 					fmt.Sprintf("%s may take %s %s, and tier %s allows one container %s", x.what, a.need.String(), a.name, p.Tier.Name, a.limit.String()),
 					"choose a smaller size or a larger tier"))
 			}

@@ -40,6 +40,7 @@ func Link(set *spec.Set) (*model.Platform, diag.List) {
 	l.eachTenant()
 	l.paths()
 	l.capacity()
+	l.sayPerCluster()
 	return l.out, l.list
 }
 
@@ -55,11 +56,19 @@ type linker struct {
 	claims  map[claim]holder
 }
 
+// pending is a diagnostic that holds on some of a tenant's clusters.
+type pending struct {
+	d        diag.Diagnostic
+	clusters []string
+}
+
 // tenant is a tenant while it is linked.
 type tenant struct {
 	spec  *spec.Tenant
 	model *model.Tenant
 	on    map[string]*model.Placement // by cluster
+
+	pending []pending
 }
 
 // report adds an error about one field.
@@ -70,6 +79,36 @@ func (t *tenant) problem(code diag.Code, path []string, summary, hint string, no
 	return diag.Diagnostic{
 		Code: code, Span: t.spec.At(path...), Summary: summary, Hint: hint, Notes: notes,
 		Tenant: t.spec.Name, Field: strings.Join(path, "."),
+	}
+}
+
+// reportOn adds an error that was found on one cluster. The same one on others is said once: with the clusters' names,
+// unless it holds wherever the tenant is.
+func (t *tenant) reportOn(c *model.Cluster, d diag.Diagnostic) {
+	for i := range t.pending {
+		p := &t.pending[i]
+		if p.d.Code == d.Code && p.d.Span == d.Span && p.d.Summary == d.Summary {
+			p.clusters = append(p.clusters, c.Name)
+			return
+		}
+	}
+	t.pending = append(t.pending, pending{d, []string{c.Name}})
+}
+
+func (l *linker) sayPerCluster() {
+	for _, t := range l.order {
+		for _, p := range t.pending {
+			slices.Sort(p.clusters)
+			p.clusters = slices.Compact(p.clusters)
+			switch n := len(p.clusters); {
+			case n == len(t.on):
+			case n == 1:
+				p.d.Summary = fmt.Sprintf("on cluster %s, %s", p.clusters[0], p.d.Summary)
+			default:
+				p.d.Summary = fmt.Sprintf("on clusters %s and %s, %s", strings.Join(p.clusters[:n-1], ", "), p.clusters[n-1], p.d.Summary)
+			}
+			l.report(p.d)
+		}
 	}
 }
 
@@ -107,20 +146,17 @@ type holder struct {
 	span source.Span
 }
 
-// claim takes a name, and reports whoever takes it second.
-func (l *linker) claim(where, name string, h holder, d diag.Diagnostic) {
-	if name == "" {
-		return
-	}
+// claim takes a name and gives true, or adds to d who has it already.
+func (l *linker) claim(where, name string, h holder, d *diag.Diagnostic) bool {
 	key := claim{where, name}
 	first, taken := l.claims[key]
-	if !taken {
+	if name == "" || !taken {
 		l.claims[key] = h
-		return
+		return true
 	}
 	d.Summary = fmt.Sprintf("%s is taken by %s", d.Summary, first.what)
 	d.Notes = append(d.Notes, diag.Note{Span: first.span, Text: "first taken here"})
-	l.report(d)
+	return false
 }
 
 // quantity parses what the loader has checked; anything else is zero.

@@ -34,10 +34,10 @@ func (l *linker) endpoints(t *tenant, p *model.Placement) {
 		e := known[name]
 		switch {
 		case e == nil:
-			l.report(t.problem(diag.UnknownService, path,
-				fmt.Sprintf("%q is no endpoint of a service on cluster %s", name, p.Cluster.Name), diag.DidYouMean(name, list)))
+			t.reportOn(p.Cluster, t.problem(diag.UnknownService, path,
+				fmt.Sprintf("%q is no endpoint of a platform service", name), diag.DidYouMean(name, list)))
 		case p.Cluster.Database != nil && e == p.Cluster.Database.Endpoint:
-			l.report(t.problem(diag.NoDatabaseService, path, fmt.Sprintf("%s is the database service, which is reached by having a database", name),
+			t.reportOn(p.Cluster, t.problem(diag.NoDatabaseService, path, fmt.Sprintf("%s is the database service, which is reached by having a database", name),
 				"add database: {}, and leave it out here"))
 		case !slices.Contains(p.Endpoints, e):
 			p.Endpoints = append(p.Endpoints, e)
@@ -71,15 +71,15 @@ func (l *linker) egress(t *tenant, p *model.Placement) {
 				p    netip.Prefix
 				hint string
 			}{
-				{"the pod range of cluster " + c.Name + ", where other tenants are", c.PodCIDR, "reach another tenant through uses:, and a platform service through services:"},
-				{"the service range of cluster " + c.Name, c.ServiceCIDR, "reach another tenant through uses:, and a platform service through services:"},
+				{"the pod range, where other tenants are", c.PodCIDR, "reach another tenant through uses:, and a platform service through services:"},
+				{"the service range", c.ServiceCIDR, "reach another tenant through uses:, and a platform service through services:"},
 			}
 			if !e.Nodes {
 				forbidden = append(forbidden, struct {
 					what string
 					p    netip.Prefix
 					hint string
-				}{"the nodes and the API server of cluster " + c.Name, c.NodeCIDR, "say nodes: true if that is meant"})
+				}{"the range of the nodes and the API server", c.NodeCIDR, "say nodes: true if that is meant"})
 			}
 			for _, n := range neverReached {
 				forbidden = append(forbidden, struct {
@@ -95,7 +95,7 @@ func (l *linker) egress(t *tenant, p *model.Placement) {
 				case cidr.Bits() < f.p.Bits():
 					except = append(except, f.p)
 				default:
-					l.report(t.problem(diag.EgressOverlap, at("network", "egress", index(i), "cidrs", index(j)),
+					t.reportOn(c, t.problem(diag.EgressOverlap, at("network", "egress", index(i), "cidrs", index(j)),
 						fmt.Sprintf("%s lies in %s, %s", cidr, f.p, f.what), f.hint))
 				}
 			}
@@ -184,9 +184,9 @@ func (l *linker) use(t *tenant, i int, u spec.Use, known []string) {
 		}
 		if there.State != model.Active && p.State == model.Active {
 			d := t.problem(diag.StateConflict, path("tenant"),
-				fmt.Sprintf("%s uses %s, which is %s on cluster %s", t.spec.Name, u.Tenant, there.State, p.Cluster.Name), "nothing answers there")
+				fmt.Sprintf("%s uses %s, which is %s", t.spec.Name, u.Tenant, there.State), "nothing answers there")
 			d.Severity = diag.Warning
-			l.report(d)
+			t.reportOn(p.Cluster, d)
 		}
 		if k := slices.IndexFunc(there.Workloads, func(w *model.Workload) bool { return w.Name == u.Workload }); k >= 0 {
 			w := there.Workloads[k]

@@ -453,6 +453,9 @@ func (l *linker) databaseService(c *model.Cluster, services map[string]*model.Se
 		l.report(l.platformProblem(diag.ImageWithoutDigest, at("database", "image"),
 			fmt.Sprintf("the database's image %s has no digest", in.Image.Repository), digestHint))
 	}
+	for i, role := range in.ReservedRoles {
+		l.claims[claim{"role on " + c.Name, role}] = holder{"the platform", l.set.Platform.At("database", "reservedRoles", index(i))}
+	}
 	c.Database = &model.DatabaseService{
 		Subject:  model.Subject{Origin: l.set.Platform.Key("database"), Hash: hash(in)},
 		Endpoint: s.Endpoints[i],

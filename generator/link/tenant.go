@@ -70,8 +70,10 @@ func (l *linker) tenantName(t *tenant) {
 			"choose another; Kubernetes, PostgreSQL and the platform's reserved list keep some for themselves"))
 		return
 	}
-	l.claim("namespace", name, holder{"tenant " + name, t.spec.At("name")},
-		t.problem(diag.DuplicateNamespace, at("name"), fmt.Sprintf("the namespace %q", name), "choose another name"))
+	d := t.problem(diag.DuplicateNamespace, at("name"), fmt.Sprintf("the namespace %q", name), "choose another name")
+	if !l.claim("namespace", name, holder{"tenant " + name, t.spec.At("name")}, &d) {
+		l.report(d)
+	}
 }
 
 // tenantAlone checks what does not depend on a cluster.
@@ -140,7 +142,9 @@ func (l *linker) workloadAlone(t *tenant, w spec.Workload) {
 		l.report(d)
 	}
 	l.image(t, path("image"), w.Image)
-	if w.Port == 0 && w.Runtime != "static" {
+	// Where the spec is broken, what is not there may only have been misspelt.
+	whole := !t.spec.Broken
+	if w.Port == 0 && w.Runtime != "static" && whole {
 		if w.Expose != model.ExposeNone && w.Expose != "" {
 			l.report(t.problem(diag.NoPort, path("expose"), fmt.Sprintf("%s is exposed as %s and has no port", w.Name, w.Expose),
 				"add port:, the port the container listens on"))
@@ -149,7 +153,7 @@ func (l *linker) workloadAlone(t *tenant, w spec.Workload) {
 				"add port:, the port the container listens on"))
 		}
 	}
-	if len(w.Hosts) > 0 && w.Expose != model.ExposePublic && w.Expose != "" {
+	if len(w.Hosts) > 0 && w.Expose != model.ExposePublic && whole {
 		l.report(t.problem(diag.HostNotPublic, path("hosts"), fmt.Sprintf("%s has hosts and is exposed as %s", w.Name, w.Expose),
 			`write expose: "public-http", or leave hosts out`))
 	}
@@ -161,7 +165,7 @@ func (l *linker) workloadAlone(t *tenant, w spec.Workload) {
 		l.report(t.problem(diag.DuplicatePort, path("metrics", "port"),
 			fmt.Sprintf("%s speaks gRPC on port %d, which Prometheus cannot scrape", w.Name, w.Port), "serve metrics on a port of their own"))
 	}
-	if w.Replicas.Max < w.Replicas.Min && w.Replicas.Max > 0 {
+	if w.Replicas.Max < w.Replicas.Min && whole {
 		l.report(t.problem(diag.ReplicaRange, path("replicas", "max"),
 			fmt.Sprintf("%s runs at most %d replicas and at least %d", w.Name, w.Replicas.Max, w.Replicas.Min), "raise max or lower min"))
 	}
@@ -178,7 +182,7 @@ func (l *linker) workloadAlone(t *tenant, w spec.Workload) {
 					fmt.Sprintf("%s runs on a schedule, and so cannot have %s", w.Name, x.field), "leave "+x.field+" out, or make it a workload of its own"))
 			}
 		}
-	} else if w.Deadline != "" {
+	} else if w.Deadline != "" && whole {
 		l.report(t.problem(diag.ScheduleConflict, path("deadline"), fmt.Sprintf("%s has a deadline and no schedule", w.Name),
 			"add schedule:, or leave deadline out"))
 	}
@@ -247,14 +251,14 @@ func (l *linker) overrideTargets(t *tenant) {
 			d.Span = t.spec.Key(path...)
 			return d
 		}
-		if !slices.Contains(t.spec.Clusters, o.Cluster) {
+		if !slices.Contains(t.spec.Clusters, o.Cluster) && !t.spec.Broken {
 			d := key("overrides", o.Cluster)
 			d.Summary = fmt.Sprintf("there is an override for %q, and %s is not on that cluster", o.Cluster, t.spec.Name)
 			d.Hint = diag.DidYouMean(o.Cluster, t.spec.Clusters)
 			l.report(d)
 		}
 		for _, w := range o.Workloads {
-			if !slices.Contains(workloads, w.Name) {
+			if !slices.Contains(workloads, w.Name) && !t.spec.Broken {
 				d := key("overrides", o.Cluster, "workloads", w.Name)
 				d.Summary = fmt.Sprintf("there is an override for workload %q, and %s has none of that name", w.Name, t.spec.Name)
 				d.Hint = diag.DidYouMean(w.Name, workloads)
@@ -309,7 +313,7 @@ func (l *linker) place(t *tenant, i int, name string) {
 		if over.Tier != "" {
 			path = at("overrides", name, "tier")
 		}
-		l.report(t.problem(diag.UnknownTier, path, fmt.Sprintf("%q is no tier of the platform", tierName),
+		t.reportOn(c, t.problem(diag.UnknownTier, path, fmt.Sprintf("%q is no tier of the platform", tierName),
 			diag.DidYouMean(tierName, names(l.set.Platform.Tiers, func(t spec.Tier) string { return t.Name }))))
 	}
 	l.source(p, in)
@@ -401,7 +405,7 @@ func (l *linker) workload(t *tenant, p *model.Placement, w spec.Workload, over s
 	if r, ok := l.sizes[out.Size]; ok {
 		out.Resources = r
 	} else if out.Size != "" {
-		l.report(t.problem(diag.UnknownSize, sizePath, fmt.Sprintf("%q is no size of the platform", out.Size),
+		t.reportOn(p.Cluster, t.problem(diag.UnknownSize, sizePath, fmt.Sprintf("%q is no size of the platform", out.Size),
 			diag.DidYouMean(out.Size, names(l.set.Platform.Sizes, func(s spec.Size) string { return s.Name }))))
 	}
 	if out.Schedule != "" {
@@ -451,9 +455,9 @@ func (l *linker) replicas(t *tenant, w *model.Workload, path []string, over spec
 	case fixed:
 		w.Max = w.Min
 	}
-	if w.Max < w.Min {
-		l.report(t.problem(diag.ReplicaRange, append(path, "replicas"),
-			fmt.Sprintf("on cluster %s, %s runs at most %d replicas and at least %d", w.Placement.Cluster.Name, w.Name, w.Max, w.Min),
+	if w.Max < w.Min && !t.spec.Broken {
+		t.reportOn(w.Placement.Cluster, t.problem(diag.ReplicaRange, append(path, "replicas"),
+			fmt.Sprintf("%s runs at most %d replicas and at least %d", w.Name, w.Max, w.Min),
 			"set both bounds in the override"))
 	}
 }
@@ -490,9 +494,11 @@ func (l *linker) hosts(t *tenant, w *model.Workload, own, over []string, where, 
 		element = func(int) []string { return append(slices.Clone(where), "expose") }
 	}
 	for i, h := range hosts {
-		l.claim("host on "+w.Placement.Cluster.Name, h,
-			holder{fmt.Sprintf("workload %s of tenant %s", w.Name, t.spec.Name), t.spec.At(element(i)...)},
-			t.problem(diag.DuplicateHost, element(i), fmt.Sprintf("on cluster %s, the host %s", w.Placement.Cluster.Name, h), "give each workload hosts of its own"))
+		d := t.problem(diag.DuplicateHost, element(i), fmt.Sprintf("the host %s", h), "give each workload hosts of its own")
+		me := holder{fmt.Sprintf("workload %s of tenant %s", w.Name, t.spec.Name), t.spec.At(element(i)...)}
+		if !l.claim("host on "+w.Placement.Cluster.Name, h, me, &d) {
+			t.reportOn(w.Placement.Cluster, d)
+		}
 	}
 	w.Hosts = slices.Clone(hosts)
 }
@@ -505,8 +511,8 @@ func (l *linker) database(t *tenant, p *model.Placement, over *spec.DatabaseOver
 	}
 	if p.Cluster.Database == nil {
 		if d := l.set.Platform.Database; d != nil && !l.set.Platform.Broken {
-			l.report(t.problem(diag.NoDatabaseService, at("database"),
-				fmt.Sprintf("%s asks for a database, and cluster %s does not run the service %s", t.spec.Name, p.Cluster.Name, d.Service),
+			t.reportOn(p.Cluster, t.problem(diag.NoDatabaseService, at("database"),
+				fmt.Sprintf("%s asks for a database, and the service %s does not run", t.spec.Name, d.Service),
 				"leave the cluster out of clusters:, or enable the service there"))
 		}
 		return
@@ -538,18 +544,18 @@ func (l *linker) database(t *tenant, p *model.Placement, over *spec.DatabaseOver
 		out.Backup = &model.Backup{Schedule: backup.Schedule, Daily: backup.Keep.Daily, Weekly: backup.Keep.Weekly}
 	}
 	if slices.Contains(sqlNames, out.Name) || strings.HasPrefix(out.Name, "pg_") {
-		l.report(t.problem(diag.ReservedName, at("database", "name"), fmt.Sprintf("the database name %q means something else to PostgreSQL", out.Name), "leave name out, and it is db_"+sql))
+		t.reportOn(p.Cluster, t.problem(diag.ReservedName, at("database", "name"), fmt.Sprintf("the database name %q means something else to PostgreSQL", out.Name), "leave name out, and it is db_"+sql))
 	}
 	me := "tenant " + t.spec.Name
-	l.claim("database on "+p.Cluster.Name, out.Name, holder{me, t.spec.At("database", "name")},
-		t.problem(diag.DuplicateDatabase, at("database", "name"), fmt.Sprintf("on cluster %s, the database name %s", p.Cluster.Name, out.Name),
-			"leave name out, and it is db_"+sql))
+	d := t.problem(diag.DuplicateDatabase, at("database", "name"), "the database name "+out.Name, "leave name out, and it is db_"+sql)
+	if !l.claim("database on "+p.Cluster.Name, out.Name, holder{me, t.spec.At("database", "name")}, &d) {
+		t.reportOn(p.Cluster, d)
+	}
 	for _, role := range []string{out.Roles.Owner, out.Roles.Migrator, out.Roles.App, out.Roles.ReadOnly, out.Roles.Backup} {
-		if i := slices.Index(l.set.Platform.Database.ReservedRoles, role); i >= 0 {
-			l.claims[claim{"role on " + p.Cluster.Name, role}] = holder{"the platform", l.set.Platform.At("database", "reservedRoles", index(i))}
+		d := t.problem(diag.DuplicateRole, at("name"), "the database role "+role, "choose another name for the tenant")
+		if !l.claim("role on "+p.Cluster.Name, role, holder{me, t.spec.At("name")}, &d) {
+			t.reportOn(p.Cluster, d)
 		}
-		l.claim("role on "+p.Cluster.Name, role, holder{me, t.spec.At("name")},
-			t.problem(diag.DuplicateRole, at("name"), fmt.Sprintf("on cluster %s, the database role %s", p.Cluster.Name, role), "choose another name for the tenant"))
 	}
 	p.Database = out
 }
