@@ -1,0 +1,7 @@
+package link
+
+import (
+	_ "os"
+
+	_ "github.com/zavestudios/zave/internal/golden"
+)

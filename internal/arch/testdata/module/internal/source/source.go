@@ -1,0 +1,9 @@
+package source
+
+import _ "os"
+
+func init() {}
+
+type t struct{}
+
+func (t) init() {}
