@@ -3,6 +3,7 @@ package link
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/zavestudios/zave/generator/model"
 	"github.com/zavestudios/zave/generator/spec"
@@ -57,6 +58,7 @@ func (l *linker) fitsTier(t *tenant, p *model.Placement) {
 		secrets++
 	}
 	tier := p.Tier
+	var short []string
 	for _, a := range []amount{
 		{"cpu requests", requests.CPU, tier.Requests.CPU},
 		{"memory requests", requests.Memory, tier.Requests.Memory},
@@ -67,14 +69,19 @@ func (l *linker) fitsTier(t *tenant, p *model.Placement) {
 		{"secrets", count(secrets), count(tier.Secrets)},
 	} {
 		if a.need.Cmp(a.limit) > 0 {
-			path := at("tier")
-			d := t.problem(diag.QuotaTooSmall, path,
-				fmt.Sprintf("%s needs %s %s, and tier %s allows %s", t.spec.Name, a.need.String(), a.name, tier.Name, a.limit.String()),
-				"choose a larger tier, smaller sizes or fewer replicas; each pod counts its sidecar, each Deployment one pod more while it rolls out")
-			d.Span = t.spec.Key("tier")
-			t.reportOn(p.Cluster, d)
+			short = append(short, fmt.Sprintf("%s %s of %s", a.name, a.need.String(), a.limit.String()))
 		}
 	}
+	if len(short) == 0 {
+		return
+	}
+	d := t.problem(diag.QuotaTooSmall, at("tier"), fmt.Sprintf("%s does not fit tier %s: %s", t.spec.Name, tier.Name, strings.Join(short, ", ")),
+		"choose a larger tier, smaller sizes or fewer replicas; each pod counts its sidecar, each Deployment one pod more while it rolls out")
+	d.Span = t.spec.Key("tier")
+	if d.Span == t.spec.Key() { // the tier was left out: what is too much stands here
+		d.Span = t.spec.Key("workloads")
+	}
+	t.reportOn(p.Cluster, d)
 }
 
 // fitsContainer checks a container and its sidecar against the tier's limit range.
