@@ -74,7 +74,11 @@ func Compile(set *spec.Set, opts Options) (*Result, diag.List, error) {
 	if err := render(units, opts.Renderer); err != nil {
 		return nil, list, err
 	}
-	var all []object.Object
+	n := 0
+	for _, u := range units {
+		n += len(u.Objects)
+	}
+	all := make([]object.Object, 0, n)
 	for _, u := range units {
 		all = append(all, u.Objects...)
 	}

@@ -13,6 +13,9 @@ import (
 
 // capacity does the arithmetic from workload to quota, and from quota to cluster.
 func (l *linker) capacity() {
+	if l.set.Platform.Broken {
+		return // sums of what was misspelt
+	}
 	for _, t := range l.order {
 		for _, p := range t.model.Placements {
 			if p.Tier != nil && p.State != model.Retired {
@@ -106,9 +109,6 @@ func (l *linker) fitsContainer(t *tenant, p *model.Placement, w *model.Workload)
 // fitsCluster adds up the quotas. Quotas are promises: more of them than the nodes can keep is found here, not by the
 // tenant whose pods stay pending.
 func (l *linker) fitsCluster(c *model.Cluster, in spec.Cluster) {
-	if l.set.Platform.Broken {
-		return
-	}
 	var have, promised model.Compute
 	var storage resource.Quantity
 	for _, n := range in.Nodes {

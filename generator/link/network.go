@@ -19,7 +19,11 @@ var neverReached = []netip.Prefix{netip.MustParsePrefix("169.254.0.0/16"), netip
 func (l *linker) endpoints(t *tenant, p *model.Placement) {
 	known := map[string]*model.Endpoint{}
 	var list []string
-	for _, s := range p.Cluster.Services {
+	c := p.Cluster
+	for _, s := range c.Services {
+		if s == c.Mesh || s == c.Ingress || s == c.Monitoring || s == c.Delivery || s == c.Secrets {
+			continue // zave itself wires tenants to these, as far as they need it
+		}
 		for _, e := range s.Endpoints {
 			known[e.Name] = e
 			list = append(list, e.Name)

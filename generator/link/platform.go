@@ -409,7 +409,7 @@ func (l *linker) roles(c *model.Cluster) {
 		path := at("services", s.Name, "role")
 		if first := *slot; first != nil {
 			l.report(l.platformProblem(diag.DuplicateName, path,
-				fmt.Sprintf("services %s and %s both have role %q on cluster %s", first.Name, s.Name, s.Role, c.Name),
+				fmt.Sprintf("services %s and %s both have role %q", first.Name, s.Name, s.Role),
 				"leave the role to one of them",
 				diag.Note{Span: l.set.Platform.At("services", first.Name, "role"), Text: "first taken here"}))
 			continue

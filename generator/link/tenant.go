@@ -80,9 +80,11 @@ func (l *linker) tenantName(t *tenant) {
 func (l *linker) tenantAlone(t *tenant) {
 	in := t.spec
 	if n := len(in.Workloads); n > maxWorkloads {
-		l.report(t.problem(diag.TooManyWorkloads, at("workloads"),
+		d := t.problem(diag.TooManyWorkloads, at("workloads"),
 			fmt.Sprintf("%s has %d workloads, and a tenant has at most %d", in.Name, n, maxWorkloads),
-			"split it into two tenants that offer each other what they share"))
+			"split it into two tenants that offer each other what they share")
+		d.Span = in.Key("workloads")
+		l.report(d)
 	}
 	if in.Source.Git != nil && in.Source.Helm != nil {
 		l.report(t.problem(diag.SourceConflict, at("source"), "the source is both a Git directory and a Helm chart", "keep one of them"))

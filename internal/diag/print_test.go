@@ -70,7 +70,7 @@ func example() *List {
 			Summary: "what is offered here is used by nobody\n::error::\x1b]0;owned\x07"},
 		Diagnostic{Code: Syntax, Span: at(panchito, 11, 1, 0, 0), Summary: `expected "}", found the end of the file`},
 		Diagnostic{Code: ClusterFull, Span: at(platformFile, 3, 0, 0, 0), Summary: `cluster "sandbox" is promised 100% & <more>`},
-		Diagnostic{Code: NotARepository, Summary: "there is no platform/ here", Hint: "zave init makes a new repository"},
+		Diagnostic{Code: NotARepository, Summary: "there is no platform/ here", Hint: "run zave within one, or name it with -C"},
 	)
 	return l
 }

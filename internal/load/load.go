@@ -248,7 +248,7 @@ func (r *repository) readModule(list *diag.List) bool {
 		if !slices.ContainsFunc(list.Sorted(), func(d diag.Diagnostic) bool { return d.Span.File == name }) {
 			list.Add(diag.Diagnostic{
 				Code: diag.NotARepository, Span: source.Span{File: name}, Summary: "there is no such file: this is not a platform repository",
-				Hint: "zave init makes a new one",
+				Hint: "run zave within one, or name it with -C",
 			})
 		}
 		return false
@@ -288,7 +288,7 @@ func (r *repository) jobs(list *diag.List) []job {
 	case r.platform == nil:
 		list.Add(diag.Diagnostic{
 			Code: diag.NotARepository, Span: source.Span{File: "platform"}, Summary: "there is no such directory: this is not a platform repository",
-			Hint: "zave init makes a new one",
+			Hint: "run zave within one, or name it with -C",
 		})
 	case r.platform.found == 0:
 		list.Add(diag.Diagnostic{
@@ -312,7 +312,7 @@ func (r *repository) jobs(list *diag.List) []job {
 		case d.found == 0:
 			list.Add(diag.Diagnostic{
 				Code: diag.NoDefinition, Span: source.Span{File: d.path}, Tenant: tenant,
-				Summary: "the directory holds no CUE file", Hint: "zave new tenant " + tenant + " writes one, if the directory is removed",
+				Summary: "the directory holds no CUE file", Hint: "write " + d.path + "/tenant.cue, or remove the directory",
 			})
 		}
 		// A tenant whose name cannot be one is still read, for what else is wrong with it.
