@@ -37,7 +37,7 @@ func Marshal(v any) []byte {
 		panic("object: Marshal of nil")
 	}
 	// Room for most objects; only an exact copy of what was written is kept.
-	e := encoder{typ: rv.Type(), buf: make([]byte, 0, 4096), path: make([]step, 0, 16)}
+	e := encoder{typ: rv.Type(), buf: make([]byte, 0, 1024), path: make([]step, 0, 16)}
 	if e.value(planOf(e.typ), rv, place{root: true}) == null {
 		e.bug("is null")
 	}
