@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -36,13 +37,19 @@ func Marshal(v any) []byte {
 	if !rv.IsValid() {
 		panic("object: Marshal of nil")
 	}
-	// Room for most objects; only an exact copy of what was written is kept.
-	e := encoder{typ: rv.Type(), buf: make([]byte, 0, 1024), path: make([]step, 0, 16)}
+	scratch := buffers.Get().(*[]byte)
+	defer buffers.Put(scratch)
+	e := encoder{typ: rv.Type(), buf: (*scratch)[:0], path: make([]step, 0, 16)}
 	if e.value(planOf(e.typ), rv, place{root: true}) == null {
 		e.bug("is null")
 	}
+	*scratch = e.buf
 	return bytes.Clone(e.buf)
 }
+
+// buffers are where documents are written before an exact copy of each is kept. What is in one when it is taken is never
+// read.
+var buffers = sync.Pool{New: func() any { return new(make([]byte, 0, 4096)) }}
 
 // outcome is what the encoder tells the one who owns the key.
 type outcome uint8
