@@ -79,7 +79,6 @@ func text(t *testing.T, l *load.Loaded, list diag.List) string {
 // unprovoked are the codes that no repository of specs leads to, and what proves them instead.
 func unprovoked() map[diag.Code]string {
 	return map[diag.Code]string{
-		diag.NameTooLong:     "a name has at most 40 bytes, and everything derived from it still fits",
 		diag.HandEdited:      "needs a tree on disk: tests of internal/tree, scripts of cmd/zave",
 		diag.ForeignFile:     "needs a tree on disk: tests of internal/tree, scripts of cmd/zave",
 		diag.OutOfDate:       "needs a tree on disk: tests of internal/tree, scripts of cmd/zave",

@@ -107,14 +107,20 @@ func emit(p *model.Platform) []unit.Unit {
 		placements = append(placements, c.Placements...)
 	}
 	out := make([][]unit.Unit, len(placements))
+	bugs := make([]any, len(placements))
+	one := func(i int) {
+		// Whoever called Compile is to see a bug of ours, and not the runtime alone.
+		defer func() { bugs[i] = recover() }()
+		for _, f := range tenantEmitters {
+			out[i] = append(out[i], f(placements[i])...)
+		}
+	}
 	work := make(chan int)
 	var wg sync.WaitGroup
 	for range min(runtime.GOMAXPROCS(0), len(placements)) {
 		wg.Go(func() {
 			for i := range work {
-				for _, f := range tenantEmitters {
-					out[i] = append(out[i], f(placements[i])...)
-				}
+				one(i)
 			}
 		})
 	}
@@ -123,6 +129,11 @@ func emit(p *model.Platform) []unit.Unit {
 	}
 	close(work)
 	wg.Wait()
+	for i, bug := range bugs {
+		if bug != nil {
+			panic(fmt.Sprintf("tenant %s on cluster %s: %v", placements[i].Tenant.Name, placements[i].Cluster.Name, bug))
+		}
+	}
 	return append(units, slices.Concat(out...)...)
 }
 

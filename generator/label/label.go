@@ -64,18 +64,24 @@ func ForTenantIn(p *model.Placement, s model.Subject, namespace, name string) me
 	}
 }
 
-// ForWorkload is the metadata of an object that belongs to one workload.
-func ForWorkload(w *model.Workload, name string) metav1.ObjectMeta {
+// ForWorkload is the metadata of an object that belongs to one workload, and that a part of it caused.
+func ForWorkload(w *model.Workload, s model.Subject) metav1.ObjectMeta {
 	return metav1.ObjectMeta{
-		Name:        name,
+		Name:        w.Name,
 		Namespace:   w.Placement.Namespace(),
 		Labels:      workload(w),
-		Annotations: Annotations(w.Subject),
+		Annotations: Annotations(s),
 	}
 }
 
-// Pod is the labels of a workload's pods.
-func Pod(w *model.Workload) map[string]string { return workload(w) }
+// Running is the labels of what runs a workload's image, its pods first: these know the version.
+func Running(w *model.Workload) map[string]string {
+	l := workload(w)
+	if w.Image.Tag != "" {
+		l[Version] = versionValue(w.Image.Tag)
+	}
+	return l
+}
 
 // Select selects a workload's pods within the tenant's namespace.
 func Select(w *model.Workload) map[string]string {
@@ -83,7 +89,7 @@ func Select(w *model.Workload) map[string]string {
 }
 
 func workload(w *model.Workload) map[string]string {
-	l := map[string]string{
+	return map[string]string{
 		Name:      w.Name,
 		Instance:  w.Placement.Tenant.Name,
 		PartOf:    w.Placement.Tenant.Name,
@@ -91,10 +97,6 @@ func workload(w *model.Workload) map[string]string {
 		Tenant:    w.Placement.Tenant.Name,
 		Workload:  w.Name,
 	}
-	if w.Image.Tag != "" {
-		l[Version] = versionValue(w.Image.Tag)
-	}
-	return l
 }
 
 // versionValue makes a label value of an image tag: a tag may be 128 characters long and end in "." or "-", a label

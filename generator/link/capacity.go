@@ -157,9 +157,13 @@ func (l *linker) connections(c *model.Cluster) {
 		}
 	}
 	if free := in.MaxConnections - in.ReservedConnections; sum > free {
-		l.report(l.platformProblem(diag.Connections, at("database", "maxConnections"),
+		d := l.platformProblem(diag.Connections, at("database", "maxConnections"),
 			fmt.Sprintf("on cluster %s, %d tenants may open %d database connections, and the service has %d for them (%d less %d reserved)",
 				c.Name, n, sum, free, in.MaxConnections, in.ReservedConnections),
-			"raise maxConnections with the server's max_connections, or lower the tenants' connections"))
+			"raise maxConnections with the server's max_connections, or lower the tenants' connections")
+		if d.Span == l.set.Platform.At("database") { // left out
+			d.Span = l.set.Platform.Key("database")
+		}
+		l.report(d)
 	}
 }

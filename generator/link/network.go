@@ -25,6 +25,9 @@ func (l *linker) endpoints(t *tenant, p *model.Placement) {
 			continue // zave itself wires tenants to these, as far as they need it
 		}
 		for _, e := range s.Endpoints {
+			if c.Database != nil && e == c.Database.Endpoint {
+				continue
+			}
 			known[e.Name] = e
 			list = append(list, e.Name)
 		}
@@ -35,14 +38,18 @@ func (l *linker) endpoints(t *tenant, p *model.Placement) {
 			continue
 		}
 		path := at("network", "services", index(i))
-		e := known[name]
-		switch {
+		if db := l.set.Platform.Database; db != nil && name == db.Endpoint {
+			d := t.problem(diag.NoDatabaseService, path, fmt.Sprintf("%s is the database service, which is reached by having a database", name), "leave it out here")
+			if t.spec.Database == nil {
+				d.Hint = "add database: {}, and leave it out here"
+			}
+			t.reportOn(p.Cluster, d)
+			continue
+		}
+		switch e := known[name]; {
 		case e == nil:
 			t.reportOn(p.Cluster, t.problem(diag.UnknownService, path,
 				fmt.Sprintf("%q is no endpoint of a platform service", name), diag.DidYouMean(name, list)))
-		case p.Cluster.Database != nil && e == p.Cluster.Database.Endpoint:
-			t.reportOn(p.Cluster, t.problem(diag.NoDatabaseService, path, fmt.Sprintf("%s is the database service, which is reached by having a database", name),
-				"add database: {}, and leave it out here"))
 		case !slices.Contains(p.Endpoints, e):
 			p.Endpoints = append(p.Endpoints, e)
 		}

@@ -27,15 +27,15 @@ func (l *linker) platform() {
 		SecretStore: model.SecretStore(in.SecretStore),
 	}
 	if in.Sidecar != nil {
-		l.requestsWithinLimits(at("sidecar"), "the sidecar", *in.Sidecar)
+		l.requestsWithinLimits(at("sidecar", "requests"), "the sidecar", *in.Sidecar)
 		l.out.Sidecar = resources(*in.Sidecar)
 	}
 	for _, s := range in.Sizes {
-		l.requestsWithinLimits(at("sizes", s.Name), "size "+s.Name, s.Resources)
+		l.requestsWithinLimits(at("sizes", s.Name, "requests"), "size "+s.Name, s.Resources)
 		l.sizes[s.Name] = resources(s.Resources)
 	}
 	for _, t := range in.Tiers {
-		l.requestsWithinLimits(at("tiers", t.Name, "container"), "the default container of tier "+t.Name,
+		l.requestsWithinLimits(at("tiers", t.Name, "container", "defaultRequest"), "the default container of tier "+t.Name,
 			spec.Resources{Requests: t.Container.DefaultRequest, Limits: t.Container.Default})
 		l.tiers[t.Name] = tier(t)
 	}
@@ -76,7 +76,7 @@ func tier(t spec.Tier) *model.Tier {
 	}
 }
 
-// requestsWithinLimits refuses what the API server would (core/v1 validation of ResourceRequirements).
+// requestsWithinLimits, whose path is that of the requests, refuses what the API server would (core/v1 validation of ResourceRequirements).
 func (l *linker) requestsWithinLimits(path []string, what string, r spec.Resources) {
 	req, lim := compute(r.Requests), compute(r.Limits)
 	for _, x := range []struct{ field, request, limit string }{
@@ -87,7 +87,7 @@ func (l *linker) requestsWithinLimits(path []string, what string, r spec.Resourc
 			over = req.Memory.Cmp(lim.Memory) > 0
 		}
 		if over && x.request != "" && x.limit != "" {
-			l.report(l.platformProblem(diag.RequestsLimits, append(slices.Clone(path), "requests", x.field),
+			l.report(l.platformProblem(diag.RequestsLimits, append(slices.Clone(path), x.field),
 				fmt.Sprintf("%s requests more %s (%s) than its limit (%s)", what, x.field, x.request, x.limit),
 				"raise the limit or lower the request"))
 		}
@@ -466,16 +466,14 @@ func (l *linker) databaseService(c *model.Cluster, services map[string]*model.Se
 
 const digestHint = "add digest: \"sha256:…\", as `crane digest` or the registry's page prints it"
 
-// noProvider reports, once a cluster and role, that tenants need a service which is not there.
-func (l *linker) noProvider(c *model.Cluster, role, why string, because source.Span) {
-	key := claim{"no-provider " + c.Name, role}
+// noProvider reports, once a cluster and thing, that tenants need what is not there.
+func (l *linker) noProvider(c *model.Cluster, thing, summary, hint string, because source.Span) {
+	key := claim{"no provider on " + c.Name, thing}
 	if _, said := l.claims[key]; said {
 		return
 	}
 	l.claims[key] = holder{}
-	d := l.platformProblem(diag.NoProvider, at("clusters", c.Name),
-		fmt.Sprintf("cluster %s has no service with role %q, and %s", c.Name, role, why),
-		fmt.Sprintf("enable a service there and give it role: %q", role), diag.Note{Span: because, Text: "needed from here"})
+	d := l.platformProblem(diag.NoProvider, at("clusters", c.Name), summary, hint, diag.Note{Span: because, Text: "needed from here"})
 	d.Span = l.set.Platform.Key("clusters", c.Name)
 	l.report(d)
 }

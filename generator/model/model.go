@@ -135,7 +135,8 @@ type Tenant struct {
 	Placements  []*Placement // by cluster
 }
 
-// Placement is a tenant on one cluster. Its Subject is the tenant without the parts that have a Subject themselves.
+// Placement is a tenant on one cluster. Its Subject is the name and the state, which every object depends on; parts of
+// the tenant have Subjects of their own.
 type Placement struct {
 	Subject
 	Tenant    *Tenant
@@ -151,9 +152,12 @@ type Placement struct {
 	Source    Source
 	SLO       *SLO
 
-	TierOrigin   source.Span // the line that chose the tier
-	OwnerOrigin  source.Span // the line that names the team
-	SourceOrigin source.Span // the line that says where manifests come from
+	// The parts of the tenant that single concerns are made from.
+	About  Subject // description, owner and class
+	Bounds Subject // tier
+	Rights Subject // owner
+	Deploy Subject // source
+	Reach  Subject // the platform services that it uses
 }
 
 // Namespace is where all of the tenant's objects live.
@@ -207,6 +211,11 @@ type Workload struct {
 	Schedule  string // a CronJob where it is set
 	Deadline  int64  // seconds, of a CronJob's run
 	Offers    []*Placement
+
+	// The parts of the workload that single concerns are made from: a new image moves none of these.
+	Identity Subject // its name
+	Exposure Subject // ports, hosts, metrics and offers
+	Scale    Subject // replicas
 }
 
 // GRPC tells how the port is spoken to.

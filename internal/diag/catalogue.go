@@ -46,7 +46,7 @@ const (
 	DuplicateNamespace Code = "ZAV210"
 	DuplicateDatabase  Code = "ZAV211"
 	DuplicateRole      Code = "ZAV212"
-	DuplicateName      Code = "ZAV213" // a derived name that two owners would share
+	DuplicateName      Code = "ZAV213" // a name within a tenant or a platform that stands twice, or that zave uses itself
 	ReservedName       Code = "ZAV214"
 	UseWithoutOffer    Code = "ZAV215"
 	OfferWithoutUse    Code = "ZAV216" // a warning: half of a path opens nothing
@@ -61,11 +61,10 @@ const (
 	ScheduleConflict   Code = "ZAV225" // a scheduled workload that is also exposed, scaled or probed
 	SourceConflict     Code = "ZAV226" // source.git and source.helm at once
 	NoDatabaseService  Code = "ZAV227" // a database, and no service that runs it
-	DuplicatePort      Code = "ZAV228" // the metrics port is the workload's own, or a port given twice
+	DuplicatePort      Code = "ZAV228" // metrics on a port that speaks gRPC
 	OverrideUnused     Code = "ZAV229" // an override for a cluster the tenant is not in, or of nothing
 	NoProvider         Code = "ZAV230" // objects that need a service which no cluster service provides
 	ReservedEnv        Code = "ZAV231" // an environment variable that is set twice, or that zave sets
-	NameTooLong        Code = "ZAV232" // a derived name beyond what Kubernetes or PostgreSQL takes
 	StateConflict      Code = "ZAV233" // an active tenant uses one that is suspended or retired
 	NetworkOverlap     Code = "ZAV234" // pod, service and node ranges of one cluster overlap
 	SecretPath         Code = "ZAV235" // a bundle outside tenants/<tenant>/ of the external store

@@ -20,15 +20,13 @@ const TeamRole = "owner-team"
 
 // Emit gives the ServiceAccounts, the Role and the RoleBinding.
 func Emit(p *model.Placement) []unit.Unit {
-	owner := p.Subject
-	owner.Origin = p.OwnerOrigin
 	objects := []object.Object{
 		object.New(p.Cluster.Name, account(p, label.ForTenant(p, p.Subject, "default"), false), p.Origin),
-		object.New(p.Cluster.Name, role(p, owner), owner.Origin),
-		object.New(p.Cluster.Name, binding(p, owner), owner.Origin),
+		object.New(p.Cluster.Name, role(p), p.Rights.Origin),
+		object.New(p.Cluster.Name, binding(p), p.Rights.Origin),
 	}
 	for _, w := range p.Workloads {
-		objects = append(objects, object.New(p.Cluster.Name, account(p, label.ForWorkload(w, w.Name), true), w.Origin))
+		objects = append(objects, object.New(p.Cluster.Name, account(p, label.ForWorkload(w, w.Identity), true), w.Identity.Origin))
 	}
 	return []unit.Unit{{
 		Key:     unit.Key{Cluster: p.Cluster.Name, Part: unit.Tenancy, Name: p.Tenant.Name},
@@ -52,11 +50,11 @@ func account(p *model.Placement, meta metav1.ObjectMeta, pulls bool) *corev1.Ser
 
 // role lets the team read and debug what runs. A shell in a pod is not part of it: with one, a team could read every
 // Secret that is mounted there.
-func role(p *model.Placement, s model.Subject) *rbacv1.Role {
+func role(p *model.Placement) *rbacv1.Role {
 	read := []string{"get", "list", "watch"}
 	return &rbacv1.Role{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "Role"},
-		ObjectMeta: label.ForTenant(p, s, TeamRole),
+		ObjectMeta: label.ForTenant(p, p.Rights, TeamRole),
 		Rules: []rbacv1.PolicyRule{
 			{
 				APIGroups: []string{""},
@@ -82,10 +80,10 @@ func role(p *model.Placement, s model.Subject) *rbacv1.Role {
 	}
 }
 
-func binding(p *model.Placement, s model.Subject) *rbacv1.RoleBinding {
+func binding(p *model.Placement) *rbacv1.RoleBinding {
 	return &rbacv1.RoleBinding{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "RoleBinding"},
-		ObjectMeta: label.ForTenant(p, s, TeamRole),
+		ObjectMeta: label.ForTenant(p, p.Rights, TeamRole),
 		Subjects:   []rbacv1.Subject{{Kind: "Group", APIGroup: "rbac.authorization.k8s.io", Name: p.Tenant.Group}},
 		RoleRef:    rbacv1.RoleRef{APIGroup: "rbac.authorization.k8s.io", Kind: "Role", Name: TeamRole},
 	}

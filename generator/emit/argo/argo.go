@@ -5,6 +5,8 @@
 package argo
 
 import (
+	"strings"
+
 	"github.com/zavestudios/zave/generator/label"
 	"github.com/zavestudios/zave/generator/model"
 	"github.com/zavestudios/zave/generator/unit"
@@ -36,11 +38,9 @@ func Emit(p *model.Placement) []unit.Unit {
 	if p.Database != nil {
 		u.Needs = append(u.Needs, key(unit.Database, p.Tenant.Name))
 	}
-	source := p.Subject
-	source.Origin = p.SourceOrigin
-	u.Objects = append(u.Objects, object.New(p.Cluster.Name, project(p), p.Origin))
+	u.Objects = append(u.Objects, object.New(p.Cluster.Name, project(p), p.About.Origin))
 	if deploys(p) {
-		u.Objects = append(u.Objects, object.New(p.Cluster.Name, application(p, source), source.Origin))
+		u.Objects = append(u.Objects, object.New(p.Cluster.Name, application(p), p.Deploy.Origin))
 	}
 	if p.Source.Generated() {
 		for _, w := range p.Workloads {
@@ -58,7 +58,10 @@ func deploys(p *model.Placement) bool {
 }
 
 func project(p *model.Placement) *argocd.AppProject {
-	meta := label.ForTenantIn(p, p.Subject, p.Cluster.Delivery.Namespace, p.Tenant.Name)
+	meta := label.ForTenantIn(p, p.About, p.Cluster.Delivery.Namespace, p.Tenant.Name)
+	// Argo CD keeps a project that bears this until no Application is left in it: a tenant that goes away takes its
+	// workloads with it, and not its project before them.
+	meta.Finalizers = []string{argocd.Finalizer}
 	name := p.Tenant.Name
 	policy := func(resource, action string) string {
 		return "p, proj:" + name + ":owner, " + resource + ", " + action + ", " + name + "/*, allow"
@@ -96,7 +99,7 @@ func repository(p *model.Placement) string {
 	case p.Source.Git != nil:
 		return p.Source.Git.URL
 	default:
-		return p.Source.Helm.Repository
+		return chartRepository(p.Source.Helm)
 	}
 }
 
@@ -139,8 +142,8 @@ func forbidden() []metav1.GroupKind {
 	}
 }
 
-func application(p *model.Placement, s model.Subject) *argocd.Application {
-	meta := label.ForTenantIn(p, s, p.Cluster.Delivery.Namespace, p.Tenant.Name)
+func application(p *model.Placement) *argocd.Application {
+	meta := label.ForTenantIn(p, p.Deploy, p.Cluster.Delivery.Namespace, p.Tenant.Name)
 	if p.Source.Generated() && p.State != model.Retired {
 		// What zave writes holds no data. A chart or a directory of the tenant's own may: deleting its Application must
 		// not delete its volumes.
@@ -168,6 +171,9 @@ func application(p *model.Placement, s model.Subject) *argocd.Application {
 	}
 }
 
+// chartRepository is how Argo CD writes where a chart is: an OCI registry without its scheme (Argo CD, "Helm").
+func chartRepository(s *model.HelmSource) string { return strings.TrimPrefix(s.Repository, "oci://") }
+
 func source(p *model.Placement) argocd.Source {
 	g := p.Tenant.Platform.GitOps
 	switch {
@@ -179,7 +185,7 @@ func source(p *model.Placement) argocd.Source {
 	default:
 		s := p.Source.Helm
 		return argocd.Source{
-			RepoURL: s.Repository, TargetRevision: s.Version, Chart: s.Chart,
+			RepoURL: chartRepository(s), TargetRevision: s.Version, Chart: s.Chart,
 			Helm: &argocd.Helm{ReleaseName: p.Tenant.Name, ValuesObject: s.Values},
 		}
 	}

@@ -56,7 +56,7 @@ func (e *emitter) policy(s model.Subject, name string, spec istio.AuthorizationP
 
 // allow lets identities speak to a port of one workload.
 func (e *emitter) allow(w *model.Workload, name string, from []istio.From, op istio.Operation) {
-	e.policy(w.Subject, name, istio.AuthorizationPolicySpec{
+	e.policy(w.Exposure, name, istio.AuthorizationPolicySpec{
 		Selector: &istio.Selector{MatchLabels: label.Select(w)},
 		Action:   "ALLOW",
 		Rules:    []istio.Rule{{From: from, To: []istio.To{{Operation: op}}}},
@@ -87,7 +87,7 @@ func (e *emitter) route(w *model.Workload) {
 	host := w.Name + "." + e.p.Namespace() + ".svc.cluster.local"
 	e.objects = append(e.objects, object.New(e.p.Cluster.Name, &istio.VirtualService{
 		TypeMeta:   metav1.TypeMeta{APIVersion: istio.NetworkingVersion, Kind: "VirtualService"},
-		ObjectMeta: label.ForWorkload(w, w.Name),
+		ObjectMeta: label.ForWorkload(w, w.Exposure),
 		Spec: istio.VirtualServiceSpec{
 			Hosts:    w.Hosts,
 			Gateways: []string{e.p.Cluster.Gateway},
@@ -95,7 +95,7 @@ func (e *emitter) route(w *model.Workload) {
 				Route: []istio.RouteDestination{{Destination: istio.Destination{Host: host, Port: istio.PortSelector{Number: w.Port}}}},
 			}},
 		},
-	}, w.Origin))
+	}, w.Exposure.Origin))
 }
 
 // principal is the identity that the mesh gives a service account (SPIFFE, as Istio writes it).

@@ -99,17 +99,17 @@ func (e *emitter) workload(w *model.Workload) {
 	c := e.p.Cluster
 	pods := metav1.LabelSelector{MatchLabels: label.Select(w)}
 	if w.Public() && c.Ingress != nil {
-		e.from(w.Subject, "gateway-"+w.Name, pods, []networkingv1.NetworkPolicyPeer{endpoint(c.Ingress.Endpoints[0])}, tcp(w.Port))
+		e.from(w.Exposure, "gateway-"+w.Name, pods, []networkingv1.NetworkPolicyPeer{endpoint(c.Ingress.Endpoints[0])}, tcp(w.Port))
 	}
 	if w.Metrics != nil && c.Monitoring != nil {
-		e.from(w.Subject, "metrics-"+w.Name, pods, []networkingv1.NetworkPolicyPeer{endpoint(c.Monitoring.Endpoints[0])}, tcp(w.Metrics.Port))
+		e.from(w.Exposure, "metrics-"+w.Name, pods, []networkingv1.NetworkPolicyPeer{endpoint(c.Monitoring.Endpoints[0])}, tcp(w.Metrics.Port))
 	}
 	var peers []networkingv1.NetworkPolicyPeer
 	for _, o := range w.Offers {
 		peers = append(peers, networkingv1.NetworkPolicyPeer{NamespaceSelector: namespace(o.Namespace())})
 	}
 	if len(peers) > 0 {
-		e.from(w.Subject, "offers-"+w.Name, pods, peers, tcp(w.Port))
+		e.from(w.Exposure, "offers-"+w.Name, pods, peers, tcp(w.Port))
 	}
 }
 
@@ -136,7 +136,7 @@ func (e *emitter) services() {
 		e.to(db.Subject, "allow-database", toEndpoint(db.Service.Endpoint))
 	}
 	for _, s := range e.p.Endpoints {
-		e.to(e.p.Subject, "service-"+s.Name, toEndpoint(s))
+		e.to(e.p.Reach, "service-"+s.Name, toEndpoint(s))
 	}
 }
 

@@ -16,17 +16,15 @@ import (
 
 // Emit gives the Namespace, the ResourceQuota and the LimitRange.
 func Emit(p *model.Placement) []unit.Unit {
-	tier := p.Subject
-	tier.Origin = p.TierOrigin
 	return []unit.Unit{{
 		Key:    unit.Key{Cluster: p.Cluster.Name, Part: unit.Tenancy, Name: p.Tenant.Name},
 		Origin: p.Origin,
 		Hash:   p.Hash,
 		Needs:  needs(p),
 		Objects: []object.Object{
-			object.New(p.Cluster.Name, Namespace(p), p.Origin),
-			object.New(p.Cluster.Name, Quota(p, tier), tier.Origin),
-			object.New(p.Cluster.Name, LimitRange(p, tier), tier.Origin),
+			object.New(p.Cluster.Name, Namespace(p), p.About.Origin),
+			object.New(p.Cluster.Name, Quota(p), p.Bounds.Origin),
+			object.New(p.Cluster.Name, LimitRange(p), p.Bounds.Origin),
 		},
 	}}
 }
@@ -55,7 +53,7 @@ func needs(p *model.Placement) []unit.Key {
 // Namespace has Pod Security pinned to the cluster's minor version, so that an upgrade of the control plane changes no
 // tenant (Kubernetes, "Pod Security Admission").
 func Namespace(p *model.Placement) *corev1.Namespace {
-	meta := label.ForTenantIn(p, p.Subject, "", p.Namespace())
+	meta := label.ForTenantIn(p, p.About, "", p.Namespace())
 	meta.Labels[label.Team] = p.Tenant.Team
 	meta.Labels[label.Class] = p.Tenant.Class
 	meta.Labels["istio-injection"] = "enabled"
@@ -71,7 +69,7 @@ func Namespace(p *model.Placement) *corev1.Namespace {
 
 // Quota is the tier, or nothing at all for a tenant that is retired: what is kept must not be able to run again
 // (Kubernetes, "Resource Quotas").
-func Quota(p *model.Placement, s model.Subject) *corev1.ResourceQuota {
+func Quota(p *model.Placement) *corev1.ResourceQuota {
 	t := p.Tier
 	count := func(n int64) resource.Quantity { return *resource.NewQuantity(n, resource.DecimalSI) }
 	hard := corev1.ResourceList{
@@ -98,20 +96,20 @@ func Quota(p *model.Placement, s model.Subject) *corev1.ResourceQuota {
 	}
 	return &corev1.ResourceQuota{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ResourceQuota"},
-		ObjectMeta: label.ForTenant(p, s, "quota"),
+		ObjectMeta: label.ForTenant(p, p.Bounds, "quota"),
 		Spec:       corev1.ResourceQuotaSpec{Hard: hard},
 	}
 }
 
 // LimitRange gives containers that name no resources some, without which the quota would refuse them, and bounds the
 // single container and the single volume claim (Kubernetes, "Limit Ranges").
-func LimitRange(p *model.Placement, s model.Subject) *corev1.LimitRange {
+func LimitRange(p *model.Placement) *corev1.LimitRange {
 	list := func(c model.Compute) corev1.ResourceList {
 		return corev1.ResourceList{corev1.ResourceCPU: c.CPU, corev1.ResourceMemory: c.Memory}
 	}
 	return &corev1.LimitRange{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "LimitRange"},
-		ObjectMeta: label.ForTenant(p, s, "limits"),
+		ObjectMeta: label.ForTenant(p, p.Bounds, "limits"),
 		Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{
 			{
 				Type:           corev1.LimitTypeContainer,

@@ -54,18 +54,18 @@ func Emit(p *model.Placement) []unit.Unit {
 			add(w.Subject, deployment(w))
 		}
 		if w.Port != 0 || w.Metrics != nil {
-			add(w.Subject, service(w))
+			add(w.Exposure, service(w))
 		}
 		if w.Metrics != nil {
-			add(w.Subject, serviceMonitor(w))
+			add(w.Exposure, serviceMonitor(w))
 		}
 		// A suspended tenant runs nothing that could be scaled or must not be disrupted.
 		if p.Running() && w.Schedule == "" {
 			if w.Max > w.Min {
-				add(w.Subject, autoscaler(w))
+				add(w.Scale, autoscaler(w))
 			}
 			if w.Min >= 2 {
-				add(w.Subject, disruptionBudget(w))
+				add(w.Scale, disruptionBudget(w))
 			}
 		}
 	}
@@ -75,10 +75,17 @@ func Emit(p *model.Placement) []unit.Unit {
 	return []unit.Unit{u}
 }
 
+// running is the metadata of what runs the image.
+func running(w *model.Workload) metav1.ObjectMeta {
+	meta := label.ForWorkload(w, w.Subject)
+	meta.Labels = label.Running(w)
+	return meta
+}
+
 func deployment(w *model.Workload) *appsv1.Deployment {
 	out := &appsv1.Deployment{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "apps/v1", Kind: "Deployment"},
-		ObjectMeta: label.ForWorkload(w, w.Name),
+		ObjectMeta: running(w),
 		Spec: appsv1.DeploymentSpec{
 			Replicas: replicas(w),
 			Selector: &metav1.LabelSelector{MatchLabels: label.Select(w)},
@@ -114,7 +121,7 @@ func cronJob(w *model.Workload) *batchv1.CronJob {
 	t.Annotations["sidecar.istio.io/nativeSidecar"] = "true"
 	return &batchv1.CronJob{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "batch/v1", Kind: "CronJob"},
-		ObjectMeta: label.ForWorkload(w, w.Name),
+		ObjectMeta: running(w),
 		Spec: batchv1.CronJobSpec{
 			Schedule:                w.Schedule,
 			TimeZone:                new("Etc/UTC"),
@@ -122,7 +129,7 @@ func cronJob(w *model.Workload) *batchv1.CronJob {
 			ConcurrencyPolicy:       batchv1.ForbidConcurrent,
 			Suspend:                 new(!w.Placement.Running()),
 			JobTemplate: batchv1.JobTemplateSpec{
-				ObjectMeta: metav1.ObjectMeta{Labels: label.Pod(w)},
+				ObjectMeta: metav1.ObjectMeta{Labels: label.Running(w)},
 				Spec: batchv1.JobSpec{
 					ActiveDeadlineSeconds:   new(w.Deadline),
 					BackoffLimit:            new(int32(1)),
@@ -169,7 +176,7 @@ func template(w *model.Workload) corev1.PodTemplateSpec {
 		})
 	}
 	return corev1.PodTemplateSpec{
-		ObjectMeta: metav1.ObjectMeta{Labels: label.Pod(w), Annotations: sidecar(w)},
+		ObjectMeta: metav1.ObjectMeta{Labels: label.Running(w), Annotations: sidecar(w)},
 		Spec:       spec,
 	}
 }
@@ -298,7 +305,7 @@ func service(w *model.Workload) *corev1.Service {
 	}
 	return &corev1.Service{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Service"},
-		ObjectMeta: label.ForWorkload(w, w.Name),
+		ObjectMeta: label.ForWorkload(w, w.Exposure),
 		Spec:       spec,
 	}
 }
@@ -313,7 +320,7 @@ func serviceMonitor(w *model.Workload) *monitoring.ServiceMonitor {
 	const certs = "/etc/prom-certs/"
 	return &monitoring.ServiceMonitor{
 		TypeMeta:   metav1.TypeMeta{APIVersion: monitoring.APIVersion, Kind: "ServiceMonitor"},
-		ObjectMeta: label.ForWorkload(w, w.Name),
+		ObjectMeta: label.ForWorkload(w, w.Exposure),
 		Spec: monitoring.ServiceMonitorSpec{
 			Selector: metav1.LabelSelector{MatchLabels: label.Select(w)},
 			Endpoints: []monitoring.Endpoint{{
@@ -330,7 +337,7 @@ func serviceMonitor(w *model.Workload) *monitoring.ServiceMonitor {
 func autoscaler(w *model.Workload) *autoscalingv2.HorizontalPodAutoscaler {
 	return &autoscalingv2.HorizontalPodAutoscaler{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "autoscaling/v2", Kind: "HorizontalPodAutoscaler"},
-		ObjectMeta: label.ForWorkload(w, w.Name),
+		ObjectMeta: label.ForWorkload(w, w.Scale),
 		Spec: autoscalingv2.HorizontalPodAutoscalerSpec{
 			ScaleTargetRef: autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: w.Name},
 			MinReplicas:    new(w.Min),
@@ -353,7 +360,7 @@ func autoscaler(w *model.Workload) *autoscalingv2.HorizontalPodAutoscaler {
 func disruptionBudget(w *model.Workload) *policyv1.PodDisruptionBudget {
 	return &policyv1.PodDisruptionBudget{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "policy/v1", Kind: "PodDisruptionBudget"},
-		ObjectMeta: label.ForWorkload(w, w.Name),
+		ObjectMeta: label.ForWorkload(w, w.Scale),
 		Spec: policyv1.PodDisruptionBudgetSpec{
 			Selector:       &metav1.LabelSelector{MatchLabels: label.Select(w)},
 			MaxUnavailable: new(intstr.FromInt32(1)),

@@ -1,0 +1,339 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/zavestudios/zave/generator"
+	"github.com/zavestudios/zave/generator/label"
+	"github.com/zavestudios/zave/generator/layout"
+	"github.com/zavestudios/zave/internal/diag"
+	"github.com/zavestudios/zave/internal/load"
+	"github.com/zavestudios/zave/internal/source"
+	"github.com/zavestudios/zave/internal/tree"
+)
+
+// buildOptions are the flags of build.
+type buildOptions struct {
+	output            string // as typed; empty for the platform's own
+	check             bool
+	clusters, tenants []string // empty: all
+	force             bool
+	noCache           bool
+	format            string
+}
+
+func (a *app) buildCommand() *cobra.Command {
+	var o buildOptions
+	cmd := &cobra.Command{
+		Use:   "build [flags]",
+		Short: "Compile the specs and write the tree",
+		Long: "Compile the specs and write the tree of manifests to the platform's output directory, or elsewhere with -o.\n\n" +
+			"Nothing is written unless everything compiles. The tree is then replaced in one step: files that no spec " +
+			"causes any more are removed, files that zave did not write are kept, and one that was edited by hand stops " +
+			"the build.",
+		Example: "  zave build\n" +
+			"  zave build --check           exit 1 when the tree is not current\n" +
+			"  zave build --tenant shop     only the files of one tenant, on all its clusters\n" +
+			"  zave build -o ../tree        somewhere else",
+		Args:                  noArgs("for one tenant, run 'zave build --tenant ARG'"),
+		DisableFlagsInUseLine: true,
+		RunE:                  func(cmd *cobra.Command, _ []string) error { return a.build(cmd.Context(), o) },
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringVarP(&o.output, "output", "o", "", "write to `DIR` instead of the platform's output")
+	f.BoolVar(&o.check, "check", false, "compare with what is on disk, and write nothing")
+	f.StringSliceVar(&o.clusters, "cluster", nil, "write only what belongs to `CLUSTER`; may be repeated")
+	f.StringSliceVar(&o.tenants, "tenant", nil, "write only the directories of `TENANT`; may be repeated")
+	f.BoolVar(&o.force, "force", false, "overwrite files that were edited by hand or that are in the way")
+	f.BoolVar(&o.noCache, "no-cache", false, "compile even if nothing has changed since the last build")
+	formatFlag(cmd, &o.format)
+	a.completeNames(cmd)
+	return cmd
+}
+
+// completeNames completes --cluster and --tenant from the repository that the command line names.
+func (a *app) completeNames(cmd *cobra.Command) {
+	names := func(pick func(*input) []string) func(string) []string {
+		return func(string) []string {
+			if a.start(cmd) != nil {
+				return nil
+			}
+			if _, err := a.enter(); err != nil {
+				return nil
+			}
+			in, err := a.load(context.Background())
+			if err != nil {
+				return nil
+			}
+			return pick(in)
+		}
+	}
+	complete(cmd, "cluster", names(func(in *input) (out []string) {
+		if in.Set.Platform != nil {
+			for _, c := range in.Set.Platform.Clusters {
+				out = append(out, c.Name)
+			}
+		}
+		return out
+	}))
+	complete(cmd, "tenant", names(func(in *input) (out []string) {
+		for _, t := range in.Set.Tenants {
+			out = append(out, t.Name)
+		}
+		return out
+	}))
+}
+
+func (a *app) build(ctx context.Context, o buildOptions) error {
+	out, err := a.enterFor(o.output)
+	if err != nil {
+		return err
+	}
+	a.stages.begin("recall")
+	last, digest := lastBuild(out, o)
+	dir, n, fresh := last.fresh(digest)
+	a.stages.end()
+	if fresh {
+		a.say("%s is up to date (%s)", dir, count(n, "file"))
+		return a.report(o.format, &input{Loaded: &load.Loaded{}})
+	}
+	result, in, err := a.compile(ctx)
+	if err != nil {
+		return err
+	}
+	if result != nil {
+		if out.dir == "" {
+			out.dir = filepath.FromSlash(result.Platform.Output)
+		}
+		if d, refused, err := out.refuse(in); err != nil {
+			return err
+		} else if refused {
+			in.list.Add(d)
+		}
+	}
+	if in.list.HasErrors() {
+		if err := a.report(o.format, in); err != nil {
+			return err
+		}
+		a.say("%s: nothing was written", in.list.Summary())
+		return errReported()
+	}
+	if err := o.known(result); err != nil {
+		return err
+	}
+	w := tree.WriteOptions{
+		Generator: "zave " + label.GeneratorVersion,
+		Force:     o.force,
+		Only:      o.only(),
+		Waiting:   func() { a.say("waiting for another zave that writes to %s", out.dir) },
+	}
+	if o.check {
+		return a.compare(ctx, out.dir, result, in, o, w)
+	}
+	return a.write(ctx, out.dir, result, in, o, w, last)
+}
+
+func (a *app) write(ctx context.Context, dir string, result *generator.Result, in *input, o buildOptions, w tree.WriteOptions, last memory) error {
+	a.stages.begin("write")
+	res, blocked, err := tree.WriteDir(ctx, dir, result.Tree, w)
+	if err != nil {
+		return err
+	}
+	a.stages.end()
+	in.list.Merge(withOrigins(blocked, dir, result))
+	if err := a.report(o.format, in); err != nil {
+		return err
+	}
+	if in.list.HasErrors() {
+		a.say("%s: nothing was written", in.list.Summary())
+		return errReported()
+	}
+	paths := selected(result.Tree, w.Only)
+	// A build with warnings is done again: who reads the output should see them each time.
+	if in.list.Len() == 0 {
+		a.stages.begin("remember")
+		last.remember(in.InputDigest[:], dir, paths)
+		a.stages.end()
+	}
+	n := len(res.Changed) + len(res.Written)
+	if n+len(res.Removed) == 0 {
+		a.say("%s is up to date (%s)", dir, count(len(paths), "file"))
+		return nil
+	}
+	if a.verbose {
+		for _, kind := range []struct {
+			name  string
+			paths []string
+		}{{"changed", res.Changed}, {"added", res.Written}, {"removed", res.Removed}} {
+			for _, p := range kind.paths {
+				a.say("  %-9s%s", kind.name, p)
+			}
+		}
+	}
+	var parts []string
+	for _, part := range []struct {
+		n    int
+		name string
+	}{{len(res.Changed), "changed"}, {len(res.Written), "added"}, {len(res.Removed), "removed"}} {
+		if part.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.name))
+		}
+	}
+	a.say("wrote %s to %s: %s", count(n, "file"), dir, strings.Join(parts, ", "))
+	return nil
+}
+
+// compare is build --check.
+func (a *app) compare(ctx context.Context, dir string, result *generator.Result, in *input, o buildOptions, w tree.WriteOptions) error {
+	a.stages.begin("compare")
+	d, err := tree.Compare(ctx, dir, result.Tree, w)
+	if err != nil {
+		return err
+	}
+	a.stages.end()
+	if o.format != string(diag.Text) {
+		in.list.Merge(withOrigins(d.Diagnostics(dir), dir, result))
+	}
+	if err := a.report(o.format, in); err != nil {
+		return err
+	}
+	if d.Empty() {
+		a.say("%s is up to date (%s)", dir, count(len(selected(result.Tree, w.Only)), "file"))
+		return nil
+	}
+	lines := differences(d, result)
+	fmt.Fprintf(a.stderr, "%s is not what the specs compile to: %s\n", dir, counted(len(lines), "file differs", "files differ"))
+	if o.format == string(diag.Text) {
+		const most = 20
+		for i, l := range lines {
+			if i == most && !a.verbose {
+				fmt.Fprintf(a.stderr, "  and %d more; -v lists all\n", len(lines)-most)
+				break
+			}
+			fmt.Fprintln(a.stderr, l)
+		}
+	}
+	hint := "run 'zave build' and commit the result"
+	if d.Blocked() {
+		hint = "make such edits in the specs, then run 'zave build --force', which discards them, and commit the result"
+	}
+	fmt.Fprintln(a.stderr, hint)
+	return errReported()
+}
+
+func counted(n int, one, more string) string {
+	if n == 1 {
+		more = one
+	}
+	return fmt.Sprintf("%d %s", n, more)
+}
+
+// differences gives a line for each file, with what blocks a build first: it is what somebody has to think about.
+func differences(d tree.Difference, result *generator.Result) []string {
+	var out []string
+	line := func(kind, p, note string) {
+		out = append(out, strings.TrimRight(fmt.Sprintf("  %-9s%s%s", kind, p, note), " "))
+	}
+	for _, e := range d.HandEdited {
+		note := ""
+		if at, ok := origin(result, e.Path); ok {
+			note = " (comes from " + at.Place() + ")"
+		}
+		line("edited", e.Path, note)
+	}
+	for _, kind := range []struct {
+		name  string
+		paths []string
+	}{{"in way", d.Foreign}, {"changed", d.Changed}, {"missing", d.Missing}, {"stale", d.Stale}} {
+		for _, p := range kind.paths {
+			line(kind.name, p, "")
+		}
+	}
+	return out
+}
+
+// withOrigins says of files below dir that were edited by hand which line of a spec to edit instead.
+func withOrigins(l diag.List, dir string, result *generator.Result) diag.List {
+	var out diag.List
+	for _, d := range l.Sorted() {
+		if d.Code == diag.HandEdited {
+			if at, ok := origin(result, strings.TrimPrefix(d.Span.File, filepath.ToSlash(dir)+"/")); ok {
+				d.Notes = append(d.Notes, diag.Note{Span: at, Text: "it comes from here"})
+			}
+		}
+		out.Add(d)
+	}
+	return out
+}
+
+// origin gives the line of the spec that a file of the tree comes from. A file that lists others comes from none.
+func origin(result *generator.Result, file string) (source.Span, bool) {
+	for _, u := range result.Units {
+		if u.Dir() != path.Dir(file) {
+			continue
+		}
+		for _, o := range u.Objects {
+			if o.FileName() == path.Base(file) {
+				return o.Origin, !o.Origin.IsZero()
+			}
+		}
+	}
+	return source.Span{}, false
+}
+
+// known refuses clusters and tenants that do not exist.
+func (o buildOptions) known(result *generator.Result) error {
+	var clusters, tenants []string
+	for _, c := range result.Platform.Clusters {
+		clusters = append(clusters, c.Name)
+	}
+	for _, t := range result.Platform.Tenants {
+		tenants = append(tenants, t.Name)
+	}
+	for _, flag := range []struct {
+		noun          string
+		names, exists []string
+	}{{"cluster", o.clusters, clusters}, {"tenant", o.tenants, tenants}} {
+		for _, name := range flag.names {
+			if !slices.Contains(flag.exists, name) {
+				return &problem{
+					exit: exitUnknown,
+					text: fmt.Sprintf("there is no %s %q%s", flag.noun, name, didYouMean(name, flag.exists)),
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// only gives the selection of files; nil is all.
+func (o buildOptions) only() func(string) bool {
+	if len(o.clusters)+len(o.tenants) == 0 {
+		return nil
+	}
+	return func(p string) bool {
+		cluster, tenant := layout.Owner(p)
+		return (len(o.clusters) == 0 || slices.Contains(o.clusters, cluster)) &&
+			(len(o.tenants) == 0 || slices.Contains(o.tenants, tenant))
+	}
+}
+
+// selected gives the paths of the selected files and of the index, sorted.
+func selected(t *tree.Tree, only func(string) bool) []string {
+	out := []string{tree.IndexPath}
+	for _, f := range t.Files() {
+		if only == nil || only(f.Path) {
+			out = append(out, f.Path)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
