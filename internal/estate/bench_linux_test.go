@@ -175,6 +175,30 @@ func BenchmarkProgram(b *testing.B) {
 	})
 }
 
+// BenchmarkPeer runs others on the same estate, for scale: `cue vet` where it is installed unifies the same specs with
+// the same schema, and emits nothing.
+func BenchmarkPeer(b *testing.B) {
+	program, err := exec.LookPath("cue")
+	if err != nil {
+		b.Skip("cue is not installed: go install cuelang.org/go/cmd/cue@v0.17.1")
+	}
+	sizes(b, func(b *testing.B, n int) {
+		root := write(b, n)
+		b.Run("cue-vet", func(b *testing.B) {
+			var total time.Duration
+			for b.Loop() {
+				cmd := exec.CommandContext(b.Context(), program, "vet", "-c", "./...")
+				cmd.Dir = root
+				if out, err := cmd.CombinedOutput(); err != nil {
+					b.Fatalf("%v\n%s", err, out)
+				}
+				total += cpu(cmd.ProcessState.SysUsage().(*syscall.Rusage))
+			}
+			b.ReportMetric(total.Seconds()/float64(b.N), "cpu-s/op")
+		})
+	})
+}
+
 // start builds a repository, and gives what that took.
 func start(b *testing.B, program, root, cache string) *syscall.Rusage {
 	b.Helper()
