@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/zavestudios/zave/generator/unit"
+	"github.com/zavestudios/zave/internal/object"
 	"github.com/zavestudios/zave/internal/tree"
 )
 
@@ -59,26 +60,13 @@ func Owner(p string) (cluster, tenant string) {
 	return cluster, tenant
 }
 
-func kustomization(entries []string) []byte {
-	var b strings.Builder
-	b.WriteString("apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n")
-	for _, e := range entries {
-		// Entries are names of directories and of files that begin with a kind: letters, digits, "-" and ".", which need
-		// no quotes where a letter comes first and no word of YAML's is spelled. A tenant may be called "true".
-		if plain(e) {
-			b.WriteString("- " + e + "\n")
-		} else {
-			b.WriteString("- \"" + e + "\"\n")
-		}
-	}
-	return []byte(b.String())
+// listing is the fields of a kustomization.yaml that we write (Kustomize, "The Kustomization File").
+type listing struct {
+	APIVersion string   `json:"apiVersion"`
+	Kind       string   `json:"kind"`
+	Resources  []string `json:"resources"`
 }
 
-// plain tells whether YAML reads the entry as a string without quotes (YAML 1.1, "bool" and "null" types).
-func plain(s string) bool {
-	switch strings.ToLower(s) {
-	case "y", "n", "yes", "no", "on", "off", "true", "false", "null":
-		return false
-	}
-	return true
+func kustomization(entries []string) []byte {
+	return object.Marshal(&listing{"kustomize.config.k8s.io/v1beta1", "Kustomization", entries})
 }
