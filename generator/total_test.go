@@ -83,6 +83,9 @@ func unique(r *rand.Rand, list reflect.Value) {
 		if f := list.Index(i).FieldByName(field); f.IsValid() {
 			f.SetString(names[(from+i)%len(names)])
 		}
+		if f := list.Index(i).FieldByName("Namespace"); f.IsValid() { // a name as well, and shared at times
+			f.SetString(names[r.IntN(len(names))])
+		}
 	}
 }
 

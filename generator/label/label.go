@@ -35,6 +35,13 @@ const (
 	ManagedBy = "app.kubernetes.io/managed-by"
 )
 
+// Kept has Flux leave an object where it is when it goes from the tree (Flux, "Kustomization: prune"). It is for what
+// must outlive a mistake: the namespace, and what confines those who are still in it.
+func Kept(meta metav1.ObjectMeta) metav1.ObjectMeta {
+	meta.Annotations["kustomize.toolkit.fluxcd.io/prune"] = "disabled"
+	return meta
+}
+
 // Annotations lead from an object to the part of the spec that caused it.
 func Annotations(s model.Subject) map[string]string {
 	return map[string]string{

@@ -30,6 +30,9 @@ func (l *linker) capacity() {
 	}
 }
 
+// ownConfigMaps are in every namespace: the API server's certificate, the mesh's, and the marker of a retired tenant.
+const ownConfigMaps = 3
+
 // amount is one line of a sum: what is needed against what there is.
 type amount struct {
 	name        string
@@ -70,6 +73,7 @@ func (l *linker) fitsTier(t *tenant, p *model.Placement) {
 		{"pods", count(pods), count(tier.Pods)},
 		{"services", count(services), count(tier.Services)},
 		{"secrets", count(secrets), count(tier.Secrets)},
+		{"configmaps", count(ownConfigMaps), count(tier.ConfigMaps)},
 	} {
 		if a.need.Cmp(a.limit) > 0 {
 			short = append(short, fmt.Sprintf("%s %s of %s", a.name, a.need.String(), a.limit.String()))

@@ -11,9 +11,10 @@ import (
 	"github.com/zavestudios/zave/internal/diag"
 )
 
-// neverReached are the addresses of the instance metadata services, which hand out the node's own credentials, with
-// all the link-local range around the IPv4 one (RFC 3927; AWS, "Use the Instance Metadata Service").
-var neverReached = []netip.Prefix{netip.MustParsePrefix("169.254.0.0/16"), netip.MustParsePrefix("fd00:ec2::254/128")}
+// neverReached are the ranges of the instance metadata services and of what else a node talks to alone, which hand out
+// the node's own credentials (RFC 3927; RFC 4291, section 2.5.6; AWS, "Use the Instance Metadata Service" and "EKS Pod
+// Identity").
+var neverReached = []netip.Prefix{netip.MustParsePrefix("169.254.0.0/16"), netip.MustParsePrefix("fd00:ec2::/32"), netip.MustParsePrefix("fe80::/10")}
 
 // endpoints links the platform services that the tenant reaches.
 func (l *linker) endpoints(t *tenant, p *model.Placement) {
@@ -152,7 +153,7 @@ func (l *linker) use(t *tenant, i int, u spec.Use, known []string) {
 	path := func(field string) []string { return at("network", "uses", index(i), field) }
 	other := l.tenants[u.Tenant]
 	if other == nil {
-		l.report(t.problem(diag.UnknownTenant, path("tenant"), fmt.Sprintf("%q is no tenant", u.Tenant), diag.DidYouMean(u.Tenant, known)))
+		l.report(t.problem(diag.UnknownTenant, path("tenant"), fmt.Sprintf("%q is no tenant", u.Tenant), diag.DidYouMean(u.Tenant, without(known, t.spec.Name))))
 		return
 	}
 	if other == t {
@@ -184,20 +185,23 @@ func (l *linker) use(t *tenant, i int, u spec.Use, known []string) {
 		return
 	}
 	shared := false
+	var absent []pending
 	for _, p := range t.model.Placements {
 		there := other.on[p.Cluster.Name]
-		if there == nil {
-			continue
+		if there != nil {
+			shared = true
 		}
-		shared = true
-		if p.State == model.Retired {
-			continue
-		}
-		if there.State != model.Active && p.State == model.Active {
-			d := t.problem(diag.StateConflict, path("tenant"),
-				fmt.Sprintf("%s uses %s, which is %s", t.spec.Name, u.Tenant, there.State), "nothing answers there")
+		if p.State == model.Active && (there == nil || there.State != model.Active) {
+			is := "not there"
+			if there != nil {
+				is = there.State
+			}
+			d := t.problem(diag.StateConflict, path("tenant"), fmt.Sprintf("%s uses %s, which is %s", t.spec.Name, u.Tenant, is), "nothing answers")
 			d.Severity = diag.Warning
-			t.reportOn(p.Cluster, d)
+			absent = append(absent, pending{d, []string{p.Cluster.Name}})
+		}
+		if there == nil || p.State == model.Retired {
+			continue
 		}
 		if k := slices.IndexFunc(there.Workloads, func(w *model.Workload) bool { return w.Name == u.Workload }); k >= 0 {
 			w := there.Workloads[k]
@@ -208,9 +212,18 @@ func (l *linker) use(t *tenant, i int, u spec.Use, known []string) {
 			w.Offers = append(w.Offers, p)
 		}
 	}
-	if !shared && len(t.model.Placements) > 0 && len(other.model.Placements) > 0 {
+	if shared {
+		for _, x := range absent {
+			t.reportOn(t.on[x.clusters[0]].Cluster, x.d)
+		}
+	} else if len(t.model.Placements) > 0 && len(other.model.Placements) > 0 {
 		l.report(t.problem(diag.UnknownTenant, path("tenant"), fmt.Sprintf("%s and %s share no cluster", t.spec.Name, u.Tenant), "a path opens on the clusters that both are on"))
 	}
+}
+
+// without leaves one name out.
+func without(names []string, name string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(s string) bool { return s == name })
 }
 
 // offers checks the other side. An offer that nobody takes up opens nothing, and is worth a warning only: it may be
@@ -234,7 +247,7 @@ func (l *linker) offers(t *tenant, known []string) {
 			switch {
 			case to == "":
 			case other == nil:
-				l.report(t.problem(diag.UnknownTenant, path("to", index(j)), fmt.Sprintf("%q is no tenant", to), diag.DidYouMean(to, known)))
+				l.report(t.problem(diag.UnknownTenant, path("to", index(j)), fmt.Sprintf("%q is no tenant", to), diag.DidYouMean(to, without(known, t.spec.Name))))
 			case other == t:
 				l.report(t.problem(diag.UnknownTenant, path("to", index(j)), fmt.Sprintf("%s offers a workload to itself", to), "leave it out: a tenant reaches itself"))
 			case !other.spec.Broken && !slices.Contains(other.spec.Network.Uses, spec.Use{Tenant: t.spec.Name, Workload: o.Workload}):

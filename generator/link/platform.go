@@ -26,6 +26,10 @@ func (l *linker) platform() {
 		PullSecret:  model.PullSecret(in.PullSecret),
 		SecretStore: model.SecretStore(in.SecretStore),
 	}
+	l.out.Sidecar = resources(spec.Resources{
+		Requests: spec.ComputeBound{CPU: "20m", Memory: "64Mi"},
+		Limits:   spec.ComputeBound{CPU: "500m", Memory: "256Mi"},
+	})
 	if in.Sidecar != nil {
 		l.requestsWithinLimits(at("sidecar", "requests"), "the sidecar", *in.Sidecar)
 		l.out.Sidecar = resources(*in.Sidecar)
@@ -38,6 +42,7 @@ func (l *linker) platform() {
 		l.requestsWithinLimits(at("tiers", t.Name, "container", "defaultRequest"), "the default container of tier "+t.Name,
 			spec.Resources{Requests: t.Container.DefaultRequest, Limits: t.Container.Default})
 		l.tiers[t.Name] = tier(t)
+		l.defaultWithinMax(t)
 	}
 	for _, c := range in.Clusters {
 		l.out.Clusters = append(l.out.Clusters, l.cluster(c))
@@ -94,6 +99,24 @@ func (l *linker) requestsWithinLimits(path []string, what string, r spec.Resourc
 	}
 }
 
+// defaultWithinMax refuses a limit range that the API server would (core/v1 validation of LimitRangeItem).
+func (l *linker) defaultWithinMax(t spec.Tier) {
+	d, m := compute(t.Container.Default), compute(t.Container.Max)
+	for _, x := range []struct {
+		field, value, limit string
+		over                bool
+	}{
+		{"cpu", t.Container.Default.CPU, t.Container.Max.CPU, d.CPU.Cmp(m.CPU) > 0},
+		{"memory", t.Container.Default.Memory, t.Container.Max.Memory, d.Memory.Cmp(m.Memory) > 0},
+	} {
+		if x.over && x.value != "" && x.limit != "" {
+			l.report(l.platformProblem(diag.RequestsLimits, at("tiers", t.Name, "container", "default", x.field),
+				fmt.Sprintf("the default container of tier %s is given more %s (%s) than a container may have (%s)", t.Name, x.field, x.value, x.limit),
+				"raise max or lower default"))
+		}
+	}
+}
+
 func (l *linker) cluster(c spec.Cluster) *model.Cluster {
 	out := &model.Cluster{
 		Subject:      model.Subject{Origin: l.set.Platform.Key("clusters", c.Name), Hash: hash(c)},
@@ -105,9 +128,13 @@ func (l *linker) cluster(c spec.Cluster) *model.Cluster {
 		StorageClass: c.StorageClass,
 		TrustDomain:  c.TrustDomain,
 		Gateway:      c.Gateway,
+		TLSSecret:    c.TLSSecret,
 		PodCIDR:      prefix(c.PodCIDR),
 		ServiceCIDR:  prefix(c.ServiceCIDR),
 		NodeCIDR:     prefix(c.NodeCIDR),
+	}
+	for i, h := range l.set.Platform.Hosts {
+		l.claims[claim{"host on " + c.Name, h}] = holder{"the platform", l.set.Platform.At("hosts", index(i))}
 	}
 	ranges := []struct {
 		field string
@@ -180,6 +207,7 @@ func (l *linker) services(c *model.Cluster) {
 	l.namespaces(c)
 	l.roles(c)
 	l.databaseService(c, byName)
+	l.serviceSecrets(c)
 	for _, s := range c.Services {
 		slices.SortFunc(s.Needs, func(a, b *model.Service) int { return strings.Compare(a.Name, b.Name) })
 		s.Needs = slices.Compact(s.Needs)
@@ -462,6 +490,31 @@ func (l *linker) databaseService(c *model.Cluster, services map[string]*model.Se
 		Image:    model.Image(in.Image),
 		Path:     in.SuperuserSecret.Path, Username: in.SuperuserSecret.Username, Password: in.SuperuserSecret.Password,
 	}
+}
+
+// serviceSecrets gives each Secret of a service's namespace to one owner. In that of the database service are also the
+// image pull secret and, by tenant, the credentials of the bootstrap.
+func (l *linker) serviceSecrets(c *model.Cluster) {
+	if c.Database != nil {
+		l.claims[claim{secretsOf(c, c.Database.Endpoint.Service.Namespace), l.out.PullSecret.Name}] = holder{
+			"the image pull secret", l.set.Platform.At("pullSecret"),
+		}
+	}
+	for _, s := range c.Services {
+		for _, b := range s.Secrets {
+			d := l.platformProblem(diag.DuplicateName, at("services", s.Name, "secrets", b.Name),
+				fmt.Sprintf("the Secret %s in namespace %s", b.Name, s.Namespace), "choose another name")
+			d.Span = b.Origin
+			if !l.claim(secretsOf(c, s.Namespace), b.Name, holder{"service " + s.Name, b.Origin}, &d) && l.first(c) {
+				l.report(d)
+			}
+		}
+	}
+}
+
+// secretsOf is the scope of Secrets' names.
+func secretsOf(c *model.Cluster, namespace string) string {
+	return "secret on " + c.Name + " in " + namespace
 }
 
 const digestHint = "add digest: \"sha256:…\", as `crane digest` or the registry's page prints it"

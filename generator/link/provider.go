@@ -66,6 +66,11 @@ func (l *linker) database(t *tenant, p *model.Placement, over *spec.DatabaseOver
 			t.reportOn(p.Cluster, d)
 		}
 	}
+	where, credentials := secretsOf(p.Cluster, p.Cluster.Database.Endpoint.Service.Namespace), "bootstrap-"+t.spec.Name
+	d = t.problem(diag.DuplicateName, at("name"), "the Secret "+credentials+" beside the database service", "choose another name for one of them")
+	if !l.claim(where, credentials, holder{me, t.spec.At("name")}, &d) {
+		t.reportOn(p.Cluster, d)
+	}
 	p.Database = out
 }
 

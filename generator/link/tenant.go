@@ -126,6 +126,11 @@ func (l *linker) secretBundle(t *tenant, s spec.SecretBundle) {
 			fmt.Sprintf("the bundle %s reads %q, which is not under %s", s.Name, s.Path, prefix),
 			fmt.Sprintf("write path: %q", prefix+s.Name)))
 	}
+	if own := "tenants/" + name + "/database"; s.Path == own && t.spec.Database != nil {
+		l.report(t.problem(diag.SecretPath, at("secrets", s.Name, "path"),
+			fmt.Sprintf("the bundle %s reads %q, where the passwords of all the tenant's database roles are", s.Name, own),
+			"workloads are given the application's own by having a database; leave the bundle out"))
+	}
 	if s.Name == databaseSecret || s.Name == l.set.Platform.PullSecret.Name {
 		d := t.problem(diag.DuplicateName, at("secrets", s.Name),
 			fmt.Sprintf("the bundle %q would be the Secret that zave makes for the tenant's own use", s.Name), "choose another name")
@@ -176,6 +181,15 @@ func (l *linker) place(t *tenant, i int, name string) {
 			diag.DidYouMean(tierName, names(l.set.Platform.Tiers, func(t spec.Tier) string { return t.Name }))))
 	}
 	l.source(p, in)
+	if p.State != model.Active && !p.Source.Generated() {
+		path := at("state")
+		if over.State != "" {
+			path = at("overrides", name, "state")
+		}
+		t.reportOn(c, t.problem(diag.StateConflict, path,
+			fmt.Sprintf("%s is %s, and zave cannot stop workloads whose manifests come from the tenant's own source", in.Name, p.State),
+			"stop them at their source, then take source: out"))
+	}
 	if s := in.Observability.SLO; s != nil && p.State == model.Active {
 		p.SLO = slo(s)
 		p.SLO.Subject = model.Subject{Origin: in.Key("observability", "slo"), Hash: hash(s)}

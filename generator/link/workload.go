@@ -20,6 +20,7 @@ func (l *linker) workloadAlone(t *tenant, w spec.Workload) {
 		d.Span = t.spec.Key(path()...)
 		l.report(d)
 	}
+	l.meshOwn(t, w)
 	l.image(t, path("image"), w.Image)
 	// Where the spec is broken, what is not there may only have been misspelt.
 	whole := !t.spec.Broken
@@ -68,6 +69,31 @@ func (l *linker) workloadAlone(t *tenant, w spec.Workload) {
 	l.environment(t, w)
 }
 
+// meshOwn refuses what the mesh's proxy has for itself: by its user, its ports or its container's name a workload would
+// go round it, or take its place (Istio, "Application Requirements").
+func (l *linker) meshOwn(t *tenant, w spec.Workload) {
+	if strings.HasPrefix(w.Name, "istio-") {
+		d := t.problem(diag.MeshOwn, at("workloads", w.Name), fmt.Sprintf("the name %q is for containers of the mesh", w.Name), `choose one that does not begin with "istio-"`)
+		d.Span = t.spec.Key("workloads", w.Name)
+		l.report(d)
+	}
+	if w.RunAs == 1337 {
+		l.report(t.problem(diag.MeshOwn, at("workloads", w.Name, "runAs"), "user 1337 is the mesh's proxy, whose traffic is not intercepted", "choose another, or leave runAs out"))
+	}
+	metrics := 0
+	if w.Metrics != nil {
+		metrics = w.Metrics.Port
+	}
+	for _, x := range []struct {
+		port int
+		path []string
+	}{{w.Port, at("workloads", w.Name, "port")}, {metrics, at("workloads", w.Name, "metrics", "port")}} {
+		if x.port >= 15000 && x.port < 15100 {
+			l.report(t.problem(diag.MeshOwn, x.path, fmt.Sprintf("port %d is the mesh's: its proxy has those from 15000 to 15099", x.port), "choose another port"))
+		}
+	}
+}
+
 func (l *linker) image(t *tenant, path []string, i spec.Image) {
 	if i.Repository == "" {
 		return // reported
@@ -108,10 +134,20 @@ func (l *linker) environment(t *tenant, w spec.Workload) {
 			from[k] = "the bundle " + name
 		}
 	}
-	for _, e := range w.Env {
-		if by, twice := from[e.Name]; twice {
-			l.report(t.problem(diag.ReservedEnv, at("workloads", w.Name, "env", e.Name),
-				fmt.Sprintf("env sets %s, which %s sets already", e.Name, by), "take one of them out"))
+	plain := func(env []spec.EnvVar, path ...string) {
+		for _, e := range env {
+			if by, twice := from[e.Name]; twice {
+				l.report(t.problem(diag.ReservedEnv, append(slices.Clone(path), "env", e.Name),
+					fmt.Sprintf("env sets %s, which %s sets already", e.Name, by), "take one of them out"))
+			}
+		}
+	}
+	plain(w.Env, "workloads", w.Name)
+	for _, o := range t.spec.Overrides {
+		for _, x := range o.Workloads {
+			if x.Name == w.Name {
+				plain(x.Env, "overrides", o.Cluster, "workloads", w.Name)
+			}
 		}
 	}
 }
@@ -141,11 +177,36 @@ func (l *linker) overrideTargets(t *tenant) {
 				d.Hint = diag.DidYouMean(w.Name, workloads)
 				l.report(d)
 			}
+			if i := slices.Index(workloads, w.Name); i >= 0 && !t.spec.Broken {
+				l.overrideApplies(t, o.Cluster, t.spec.Workloads[i], w)
+			}
 		}
 		if o.Database != nil && t.spec.Database == nil && !t.spec.Broken {
 			d := key("overrides", o.Cluster, "database")
 			d.Summary = fmt.Sprintf("there is an override for a database, and %s has none", t.spec.Name)
 			d.Hint = "add database:, or take the override out"
+			l.report(d)
+		}
+	}
+}
+
+// overrideApplies refuses to change on one cluster what the workload does not have, which would change nothing or make
+// it another kind of workload there.
+func (l *linker) overrideApplies(t *tenant, cluster string, w spec.Workload, over spec.WorkloadOverride) {
+	for _, x := range []struct {
+		field string
+		set   bool
+		code  diag.Code
+		why   string
+	}{
+		{"hosts", len(over.Hosts) > 0 && w.Expose != model.ExposePublic, diag.HostNotPublic, "is exposed as " + w.Expose},
+		{"schedule", over.Schedule != "" && w.Schedule == "", diag.ScheduleConflict, "runs on no schedule"},
+		{"replicas", over.Replicas != (spec.Replicas{}) && w.Schedule != "", diag.ScheduleConflict, "runs on a schedule"},
+	} {
+		if x.set {
+			path := at("overrides", cluster, "workloads", w.Name, x.field)
+			d := t.problem(x.code, path, fmt.Sprintf("there is an override for %s of %s, which %s", x.field, w.Name, x.why), "take it out")
+			d.Span = t.spec.Key(path...)
 			l.report(d)
 		}
 	}

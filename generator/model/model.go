@@ -68,6 +68,7 @@ type Cluster struct {
 	StorageClass string
 	TrustDomain  string
 	Gateway      string // namespace/name of the Istio Gateway for public hosts
+	TLSSecret    string // the Secret beside it with the certificate for them
 	PodCIDR      netip.Prefix
 	ServiceCIDR  netip.Prefix
 	NodeCIDR     netip.Prefix

@@ -18,6 +18,7 @@ type Platform struct {
 	SecretStore SecretStore
 	Identity    Identity
 	Reserved    []string
+	Hosts       []string
 	Tiers       []Tier
 	Sizes       []Size
 	Sidecar     *Resources
@@ -79,6 +80,7 @@ type Cluster struct {
 	StorageClass string
 	Storage      string
 	Gateway      string // namespace/name
+	TLSSecret    string
 	PodCIDR      string
 	ServiceCIDR  string
 	NodeCIDR     string

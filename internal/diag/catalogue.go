@@ -65,9 +65,10 @@ const (
 	OverrideUnused     Code = "ZAV229" // an override for a cluster the tenant is not in, or of nothing
 	NoProvider         Code = "ZAV230" // objects that need a service which no cluster service provides
 	ReservedEnv        Code = "ZAV231" // an environment variable that is set twice, or that zave sets
-	StateConflict      Code = "ZAV233" // an active tenant uses one that is suspended or retired
+	StateConflict      Code = "ZAV233" // a state that another tenant, or the tenant's own source, does not go with
 	NetworkOverlap     Code = "ZAV234" // pod, service and node ranges of one cluster overlap
 	SecretPath         Code = "ZAV235" // a bundle outside tenants/<tenant>/ of the external store
+	MeshOwn            Code = "ZAV236" // a port, user or name that the mesh's proxy has for itself
 
 	// Capacity (generator/link).
 	ClusterFull     Code = "ZAV301" // the quotas add up to more than the cluster has

@@ -74,7 +74,7 @@ func role(p *model.Placement) *rbacv1.Role {
 			{APIGroups: []string{"monitoring.coreos.com"}, Resources: []string{"prometheusrules", "servicemonitors"}, Verbs: read},
 			{APIGroups: []string{"metrics.k8s.io"}, Resources: []string{"pods"}, Verbs: []string{"get", "list"}},
 			// To debug: reach a pod's port from one's own machine, and have a stuck pod replaced.
-			{APIGroups: []string{""}, Resources: []string{"pods/portforward"}, Verbs: []string{"create"}},
+			{APIGroups: []string{""}, Resources: []string{"pods/portforward"}, Verbs: []string{"create", "get"}},
 			{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"delete"}},
 		},
 	}

@@ -38,6 +38,14 @@ func Emit(p *model.Placement) []unit.Unit {
 	if p.Database != nil {
 		u.Needs = append(u.Needs, key(unit.Database, p.Tenant.Name))
 	}
+	for _, w := range p.Workloads {
+		if w.Public() && p.Cluster.Ingress != nil {
+			u.Needs = append(u.Needs, key(unit.Service, p.Cluster.Ingress.Name))
+		}
+	}
+	for _, e := range p.Endpoints {
+		u.Needs = append(u.Needs, key(unit.Service, e.Service.Name))
+	}
 	u.Objects = append(u.Objects, object.New(p.Cluster.Name, project(p), p.About.Origin))
 	if deploys(p) {
 		u.Objects = append(u.Objects, object.New(p.Cluster.Name, application(p), p.Deploy.Origin))
@@ -71,6 +79,7 @@ func project(p *model.Placement) *argocd.AppProject {
 		SourceRepos:                []string{repository(p)},
 		Destinations:               []argocd.Destination{{Server: inCluster, Namespace: p.Namespace()}},
 		ClusterResourceWhitelist:   []metav1.GroupKind{},
+		NamespaceResourceWhitelist: allowed(p),
 		NamespaceResourceBlacklist: forbidden(),
 		Roles: []argocd.ProjectRole{{
 			Name:        "owner",
@@ -78,9 +87,6 @@ func project(p *model.Placement) *argocd.AppProject {
 			Policies:    []string{policy("applications", "get"), policy("applications", "sync"), policy("logs", "get")},
 			Groups:      []string{p.Tenant.Group},
 		}},
-	}
-	if generated(p) {
-		spec.NamespaceResourceWhitelist = emitted()
 	}
 	return &argocd.AppProject{
 		TypeMeta:   metav1.TypeMeta{APIVersion: argocd.APIVersion, Kind: "AppProject"},
@@ -103,21 +109,36 @@ func repository(p *model.Placement) string {
 	}
 }
 
-// emitted are the kinds that emit/workload writes.
-func emitted() []metav1.GroupKind {
+// allowed are the kinds that a tenant may deploy: those that emit/workload writes or, from a source of the tenant's own,
+// the ordinary kinds that run something and keep its data. All else is refused by being left out. A ServiceMonitor is
+// not among the latter: it could have Prometheus send its credentials anywhere.
+func allowed(p *model.Placement) []metav1.GroupKind {
+	if generated(p) {
+		return []metav1.GroupKind{
+			{Group: "", Kind: "ConfigMap"},
+			{Group: "", Kind: "Service"},
+			{Group: "apps", Kind: "Deployment"},
+			{Group: "autoscaling", Kind: "HorizontalPodAutoscaler"},
+			{Group: "batch", Kind: "CronJob"},
+			{Group: "monitoring.coreos.com", Kind: "ServiceMonitor"},
+			{Group: "policy", Kind: "PodDisruptionBudget"},
+		}
+	}
 	return []metav1.GroupKind{
 		{Group: "", Kind: "ConfigMap"},
+		{Group: "", Kind: "PersistentVolumeClaim"},
 		{Group: "", Kind: "Service"},
 		{Group: "apps", Kind: "Deployment"},
+		{Group: "apps", Kind: "StatefulSet"},
 		{Group: "autoscaling", Kind: "HorizontalPodAutoscaler"},
 		{Group: "batch", Kind: "CronJob"},
-		{Group: "monitoring.coreos.com", Kind: "ServiceMonitor"},
+		{Group: "batch", Kind: "Job"},
 		{Group: "policy", Kind: "PodDisruptionBudget"},
 	}
 }
 
-// forbidden are the kinds that bound a tenant, or that would act with rights which are not its own: with an
-// ExternalSecret of its own a tenant could read every other one's paths in the store, with a VirtualService take their
+// forbidden are the kinds that bound a tenant, or that would act with rights which are not its own. None of them is
+// allowed above; they are named so that no later addition there can open one. With an ExternalSecret of its own a tenant could read every other one's paths in the store, with a VirtualService take their
 // hosts, with a Flux or Argo CD object deploy anything.
 func forbidden() []metav1.GroupKind {
 	return []metav1.GroupKind{
@@ -163,12 +184,29 @@ func application(p *model.Placement) *argocd.Application {
 					"ApplyOutOfSyncOnly=true",
 					"PruneLast=true",
 					"ServerSideApply=true",
+					"RespectIgnoreDifferences=true",
 				},
 				Retry: &argocd.Retry{Limit: 5, Backoff: argocd.Backoff{Duration: "10s", Factor: 2, MaxDuration: "5m"}},
 			},
+			IgnoreDifferences:    scaled(p),
 			RevisionHistoryLimit: new(int64(5)),
 		},
 	}
+}
+
+// scaled are the fields that an autoscaler decides, which a sync must leave as they are. They are in the manifests all
+// the same: where an autoscaler goes or comes, the API server would make a field that is taken away one replica.
+func scaled(p *model.Placement) []argocd.IgnoreDifference {
+	var out []argocd.IgnoreDifference
+	if !generated(p) || !p.Running() {
+		return nil
+	}
+	for _, w := range p.Workloads {
+		if w.Schedule == "" && w.Max > w.Min {
+			out = append(out, argocd.IgnoreDifference{Group: "apps", Kind: "Deployment", Name: w.Name, JSONPointers: []string{"/spec/replicas"}})
+		}
+	}
+	return out
 }
 
 // chartRepository is how Argo CD writes where a chart is: an OCI registry without its scheme (Argo CD, "Helm").

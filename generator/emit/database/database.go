@@ -33,8 +33,8 @@ func Emit(p *model.Placement) []unit.Unit {
 	ns := db.Service.Endpoint.Service.Namespace
 	credentials := "bootstrap-" + p.Tenant.Name
 	sql := SQL(p.Tenant, db)
-	// All that the Job is made from: the script, and the template around it.
-	name := credentials + "-" + digest(sql, db.Service.Image.Ref(), db.Service.Endpoint.Host, label.GeneratorVersion)
+	// The script, and the Job around it as it is but for the name.
+	name := credentials + "-" + digest([]byte(sql), object.Marshal(&job(p, db, ns, "", credentials).Spec))
 
 	store := p.Tenant.Platform.SecretStore
 	svc := db.Service
@@ -70,7 +70,8 @@ func tenancy(p *model.Placement) unit.Key {
 	return unit.Key{Cluster: p.Cluster.Name, Part: unit.Tenancy, Name: p.Tenant.Name}
 }
 
-// job runs the script once. It goes away a day after it is done; Flux then runs it again, which undoes drift.
+// job runs the script once. It goes away an hour after it is done or has failed, and Flux then runs it again: that undoes
+// drift, and tries once more when what was missing is there.
 func job(p *model.Placement, db *model.Database, ns, name, credentials string) *batchv1.Job {
 	const uid = 65532
 	meta := label.ForTenantIn(p, db.Subject, ns, name)
@@ -85,7 +86,7 @@ func job(p *model.Placement, db *model.Database, ns, name, credentials string) *
 		Spec: batchv1.JobSpec{
 			BackoffLimit:            new(int32(6)),
 			ActiveDeadlineSeconds:   new(int64(600)),
-			TTLSecondsAfterFinished: new(int32(24 * 60 * 60)),
+			TTLSecondsAfterFinished: new(int32(60 * 60)),
 			Template: corev1.PodTemplateSpec{
 				ObjectMeta: metav1.ObjectMeta{
 					Labels: pod,
@@ -143,10 +144,10 @@ func job(p *model.Placement, db *model.Database, ns, name, credentials string) *
 }
 
 // digest is ten hexadecimal digits: a name of 63 characters has room for them behind the longest tenant's.
-func digest(parts ...string) string {
+func digest(parts ...[]byte) string {
 	h := sha256.New()
 	for _, s := range parts {
-		h.Write([]byte(s))
+		h.Write(s)
 		h.Write([]byte{0})
 	}
 	return hex.EncodeToString(h.Sum(nil)[:5])

@@ -1,7 +1,7 @@
 // Package mesh emits the Istio side of a tenant: mutual TLS, the identities that may speak to its workloads, and the
 // routes from the gateway.
 //
-// Invariants: every path in emit/network has its AuthorizationPolicy here, under the same name, and no policy here
+// Invariants: every way in that emit/network opens to a workload has its AuthorizationPolicy here, under the same name, and no policy here
 // opens a path that has none there; hosts are listed one by one.
 package mesh
 
@@ -16,16 +16,19 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
+// deny is the name of the policy that allows nothing.
+const deny = "default-deny"
+
 // Emit gives the PeerAuthentication, the AuthorizationPolicies and the VirtualServices.
 func Emit(p *model.Placement) []unit.Unit {
 	e := &emitter{p: p}
 	e.objects = append(e.objects, object.New(p.Cluster.Name, &istio.PeerAuthentication{
 		TypeMeta:   metav1.TypeMeta{APIVersion: istio.SecurityVersion, Kind: "PeerAuthentication"},
-		ObjectMeta: label.ForTenant(p, p.Subject, "default"),
+		ObjectMeta: label.Kept(label.ForTenant(p, p.Subject, "default")),
 		Spec:       istio.PeerAuthenticationSpec{MTLS: istio.MTLS{Mode: "STRICT"}},
 	}, p.Origin))
 	// A policy that allows nothing makes everything that no other policy allows denied (Istio, "Authorization Policy").
-	e.policy(p.Subject, "default-deny", istio.AuthorizationPolicySpec{})
+	e.policy(p.Subject, deny, istio.AuthorizationPolicySpec{})
 	if p.State != model.Retired {
 		e.policy(p.Subject, "allow-same-namespace", istio.AuthorizationPolicySpec{
 			Action: "ALLOW",
@@ -47,9 +50,13 @@ type emitter struct {
 }
 
 func (e *emitter) policy(s model.Subject, name string, spec istio.AuthorizationPolicySpec) {
+	meta := label.ForTenant(e.p, s, name)
+	if name == deny {
+		meta = label.Kept(meta)
+	}
 	e.objects = append(e.objects, object.New(e.p.Cluster.Name, &istio.AuthorizationPolicy{
 		TypeMeta:   metav1.TypeMeta{APIVersion: istio.SecurityVersion, Kind: "AuthorizationPolicy"},
-		ObjectMeta: label.ForTenant(e.p, s, name),
+		ObjectMeta: meta,
 		Spec:       spec,
 	}, s.Origin))
 }

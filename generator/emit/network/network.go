@@ -19,13 +19,19 @@ import (
 const (
 	ingress = networkingv1.PolicyTypeIngress
 	egress  = networkingv1.PolicyTypeEgress
+
+	deny = "default-deny"
+
+	// proxyMetrics is where the mesh's proxy serves its own metrics, in plain text and past its interception (Istio,
+	// "Application Requirements: ports used by Istio").
+	proxyMetrics = 15090
 )
 
 // Emit gives the policies.
 func Emit(p *model.Placement) []unit.Unit {
 	e := &emitter{p: p}
 	all := metav1.LabelSelector{}
-	e.add(p.Subject, "default-deny", networkingv1.NetworkPolicySpec{
+	e.add(p.Subject, deny, networkingv1.NetworkPolicySpec{
 		PodSelector: all,
 		PolicyTypes: []networkingv1.PolicyType{ingress, egress},
 	})
@@ -50,9 +56,13 @@ type emitter struct {
 }
 
 func (e *emitter) add(s model.Subject, name string, spec networkingv1.NetworkPolicySpec) {
+	meta := label.ForTenant(e.p, s, name)
+	if name == deny {
+		meta = label.Kept(meta)
+	}
 	e.objects = append(e.objects, object.New(e.p.Cluster.Name, &networkingv1.NetworkPolicy{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "networking.k8s.io/v1", Kind: "NetworkPolicy"},
-		ObjectMeta: label.ForTenant(e.p, s, name),
+		ObjectMeta: meta,
 		Spec:       spec,
 	}, s.Origin))
 }
@@ -82,6 +92,9 @@ func (e *emitter) always() {
 		To:    []networkingv1.NetworkPolicyPeer{peer("kube-system", map[string]string{"k8s-app": "kube-dns"})},
 		Ports: []networkingv1.NetworkPolicyPort{port(corev1.ProtocolUDP, 53), port(corev1.ProtocolTCP, 53)},
 	})
+	if p.SLO != nil && p.Cluster.Monitoring != nil {
+		e.from(p.SLO.Subject, "metrics-mesh", metav1.LabelSelector{}, []networkingv1.NetworkPolicyPeer{endpoint(p.Cluster.Monitoring.Endpoints[0])}, tcp(proxyMetrics))
+	}
 	if m := p.Cluster.Mesh; m != nil {
 		e.to(p.Subject, "allow-mesh", toEndpoint(m.Endpoints[0]))
 	}

@@ -1,4 +1,4 @@
-// Package observe emits the alerts that follow from a tenant's objective.
+// Package observe emits the alerts that follow from a tenant's objective, and the scrape that they are computed from.
 //
 // Invariants: the alerts are the multi-window, multi-burn-rate ones of the Site Reliability Workbook ("Alerting on
 // SLOs"), over the mesh's own request metric, so that no workload has to be instrumented.
@@ -16,15 +16,36 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Emit gives the PrometheusRule; nothing for a tenant without an objective.
+// Emit gives the PrometheusRule and the PodMonitor; nothing for a tenant without an objective.
 func Emit(p *model.Placement) []unit.Unit {
 	if p.SLO == nil {
 		return nil
 	}
 	return []unit.Unit{{
-		Key:     unit.Key{Cluster: p.Cluster.Name, Part: unit.Tenancy, Name: p.Tenant.Name},
-		Objects: []object.Object{object.New(p.Cluster.Name, rule(p), p.SLO.Origin)},
+		Key: unit.Key{Cluster: p.Cluster.Name, Part: unit.Delivery, Name: p.Tenant.Name},
+		Objects: []object.Object{
+			object.New(p.Cluster.Name, rule(p), p.SLO.Origin),
+			object.New(p.Cluster.Name, scrape(p), p.SLO.Origin),
+		},
 	}}
+}
+
+// scrape reads the requests that the proxies count (Istio, "Integrations: Prometheus"); of all that a proxy tells, only
+// what the rules need.
+func scrape(p *model.Placement) *monitoring.PodMonitor {
+	return &monitoring.PodMonitor{
+		TypeMeta:   metav1.TypeMeta{APIVersion: monitoring.APIVersion, Kind: "PodMonitor"},
+		ObjectMeta: label.ForTenant(p, p.SLO.Subject, "mesh"),
+		Spec: monitoring.PodMonitorSpec{
+			Selector: metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
+				{Key: label.Workload, Operator: metav1.LabelSelectorOpExists},
+			}},
+			PodMetricsEndpoints: []monitoring.PodEndpoint{{
+				PortNumber: 15090, Path: "/stats/prometheus", Interval: "30s",
+				MetricRelabelings: []monitoring.Relabeling{{Action: "keep", SourceLabels: []string{"__name__"}, Regex: "istio_requests_total"}},
+			}},
+		},
+	}
 }
 
 // burn is one pair of windows: at this multiple of the allowed rate of errors, the given part of the budget is gone

@@ -5,7 +5,6 @@
 package secrets
 
 import (
-	"fmt"
 	"strconv"
 
 	"github.com/zavestudios/zave/generator/label"
@@ -50,6 +49,8 @@ func Emit(p *model.Placement) []unit.Unit {
 func databaseTemplate(db *model.Database) *externalsecrets.Template {
 	port := strconv.Itoa(int(db.Service.Endpoint.Port))
 	host := db.Service.Endpoint.Host
+	// A query's "+" is a space in a form and a plus sign in a URI (RFC 3986, section 2.2), which is what libpq reads.
+	const escaped = `{{ .password | urlquery | replace "+" "%20" }}`
 	return &externalsecrets.Template{
 		Type: "Opaque",
 		Data: map[string]string{
@@ -59,7 +60,7 @@ func databaseTemplate(db *model.Database) *externalsecrets.Template {
 			"PGUSER":       db.Roles.App,
 			"PGSSLMODE":    "require",
 			"PGPASSWORD":   "{{ .password }}",
-			"DATABASE_URL": fmt.Sprintf("postgresql://%s:{{ .password | urlquery }}@%s:%s/%s?sslmode=require", db.Roles.App, host, port, db.Name),
+			"DATABASE_URL": "postgresql://" + db.Roles.App + ":" + escaped + "@" + host + ":" + port + "/" + db.Name + "?sslmode=require",
 		},
 	}
 }

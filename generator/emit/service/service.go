@@ -5,6 +5,7 @@
 package service
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/zavestudios/zave/generator/model"
 	"github.com/zavestudios/zave/generator/unit"
 	"github.com/zavestudios/zave/internal/api/externalsecrets"
+	"github.com/zavestudios/zave/internal/api/istio"
 	"github.com/zavestudios/zave/internal/object"
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -60,6 +62,9 @@ func emit(s *model.Service) unit.Unit {
 		add(externalsecrets.New(label.ForService(s, s.Namespace, p.PullSecret.Name), p.SecretStore.Kind, p.SecretStore.Name, "1h",
 			externalsecrets.DockerConfig(), externalsecrets.Ref(externalsecrets.DockerConfigKey, p.PullSecret.Path, p.PullSecret.Key)))
 	}
+	if g := gateway(s); g != nil {
+		add(g)
+	}
 	release := release(s)
 	if strings.HasPrefix(s.Chart.Repository, "oci://") {
 		add(ociRepository(s))
@@ -85,8 +90,50 @@ func namespace(s *model.Service) *corev1.Namespace {
 		meta.Labels["pod-security.kubernetes.io/"+mode] = s.PodSecurity
 		meta.Labels["pod-security.kubernetes.io/"+mode+"-version"] = "v" + s.Cluster.Minor
 	}
-	meta.Annotations["kustomize.toolkit.fluxcd.io/prune"] = "disabled"
-	return &corev1.Namespace{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}, ObjectMeta: meta}
+	return &corev1.Namespace{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}, ObjectMeta: label.Kept(meta)}
+}
+
+// gateway is the cluster's one Gateway for public hosts, each listed with the namespace that alone may route it; nil
+// for other services, and where nothing is public.
+func gateway(s *model.Service) *istio.Gateway {
+	c := s.Cluster
+	ns, name, _ := strings.Cut(c.Gateway, "/")
+	if s != c.Ingress || ns != s.Namespace {
+		return nil
+	}
+	var hosts []string
+	for _, p := range c.Placements {
+		for _, w := range p.Workloads {
+			if w.Public() {
+				for _, h := range w.Hosts {
+					hosts = append(hosts, p.Namespace()+"/"+h)
+				}
+			}
+		}
+	}
+	if len(hosts) == 0 {
+		return nil
+	}
+	slices.Sort(hosts)
+	return &istio.Gateway{
+		TypeMeta:   metav1.TypeMeta{APIVersion: istio.NetworkingVersion, Kind: "Gateway"},
+		ObjectMeta: label.ForService(s, ns, name),
+		Spec: istio.GatewaySpec{
+			Selector: s.Endpoints[0].Pods,
+			Servers: []istio.Server{
+				{
+					Port:  istio.Port{Number: 80, Name: "http", Protocol: "HTTP"},
+					Hosts: hosts,
+					TLS:   istio.ServerTLS{HTTPSRedirect: true},
+				},
+				{
+					Port:  istio.Port{Number: 443, Name: "https", Protocol: "HTTPS"},
+					Hosts: hosts,
+					TLS:   istio.ServerTLS{Mode: "SIMPLE", CredentialName: c.TLSSecret, MinProtocolVersion: "TLSV1_2"},
+				},
+			},
+		},
+	}
 }
 
 func helmRepository(s *model.Service) *sourcev1.HelmRepository {

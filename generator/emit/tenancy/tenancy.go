@@ -1,7 +1,7 @@
 // Package tenancy emits what makes a namespace a tenant's: the Namespace itself and the bounds of what may run in it.
 //
-// Invariants: pure and total on a linked model; the Namespace is never pruned, so that no mistake in a spec can delete
-// what lives in it.
+// Invariants: pure and total on a linked model; nothing here is ever pruned, so that no mistake in a spec can delete what
+// lives in the namespace, or unbind it.
 package tenancy
 
 import (
@@ -29,20 +29,11 @@ func Emit(p *model.Placement) []unit.Unit {
 	}}
 }
 
-// needs are the services that must run before a pod of the tenant may: the mesh injects its proxy and admits its
-// policies, and what the tenant reaches is there. Definitions of objects are found by whoever orders the units.
+// needs are the services that admit what is in the unit. What the tenant's pods reach is not among them: a failing Redis
+// must not keep a policy from being changed.
 func needs(p *model.Placement) []unit.Key {
-	services := []*model.Service{p.Cluster.Mesh, p.Cluster.Secrets}
-	for _, w := range p.Workloads {
-		if w.Public() {
-			services = append(services, p.Cluster.Ingress)
-		}
-	}
-	for _, e := range p.Endpoints {
-		services = append(services, e.Service)
-	}
 	var out []unit.Key
-	for _, s := range services {
+	for _, s := range []*model.Service{p.Cluster.Mesh, p.Cluster.Secrets} {
 		if s != nil {
 			out = append(out, unit.Key{Cluster: p.Cluster.Name, Part: unit.Service, Name: s.Name})
 		}
@@ -63,8 +54,7 @@ func Namespace(p *model.Placement) *corev1.Namespace {
 	}
 	meta.Annotations[label.Description] = p.Tenant.Description
 	meta.Annotations[label.Contact] = p.Tenant.Contact
-	meta.Annotations["kustomize.toolkit.fluxcd.io/prune"] = "disabled"
-	return &corev1.Namespace{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}, ObjectMeta: meta}
+	return &corev1.Namespace{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}, ObjectMeta: label.Kept(meta)}
 }
 
 // Quota is the tier, or nothing at all for a tenant that is retired: what is kept must not be able to run again
@@ -96,7 +86,7 @@ func Quota(p *model.Placement) *corev1.ResourceQuota {
 	}
 	return &corev1.ResourceQuota{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ResourceQuota"},
-		ObjectMeta: label.ForTenant(p, p.Bounds, "quota"),
+		ObjectMeta: label.Kept(label.ForTenant(p, p.Bounds, "quota")),
 		Spec:       corev1.ResourceQuotaSpec{Hard: hard},
 	}
 }
@@ -109,7 +99,7 @@ func LimitRange(p *model.Placement) *corev1.LimitRange {
 	}
 	return &corev1.LimitRange{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "LimitRange"},
-		ObjectMeta: label.ForTenant(p, p.Bounds, "limits"),
+		ObjectMeta: label.Kept(label.ForTenant(p, p.Bounds, "limits")),
 		Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{
 			{
 				Type:           corev1.LimitTypeContainer,

@@ -18,6 +18,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
@@ -103,13 +104,10 @@ func deployment(w *model.Workload) *appsv1.Deployment {
 	return out
 }
 
-// replicas is left out where an autoscaler decides: each sync would take its decision back otherwise.
+// replicas is what runs at first; where an autoscaler decides, the Application leaves what it finds (emit/argo).
 func replicas(w *model.Workload) *int32 {
-	switch {
-	case !w.Placement.Running():
+	if !w.Placement.Running() {
 		return new(int32(0))
-	case w.Max > w.Min:
-		return nil
 	}
 	return new(w.Min)
 }
@@ -167,12 +165,14 @@ func template(w *model.Workload) corev1.PodTemplateSpec {
 			MatchLabelKeys:    []string{appsv1.DefaultDeploymentUniqueLabelKey},
 		}}
 	}
+	// Without a limit one pod could fill the node's disk for all.
+	scratch := resource.MustParse("1Gi")
 	for i, path := range w.Writable {
 		name := volume(i)
 		spec.Containers[0].VolumeMounts = append(spec.Containers[0].VolumeMounts, corev1.VolumeMount{Name: name, MountPath: path})
 		spec.Volumes = append(spec.Volumes, corev1.Volume{
 			Name:         name,
-			VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}},
+			VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: &scratch}},
 		})
 	}
 	return corev1.PodTemplateSpec{
@@ -187,9 +187,6 @@ func volume(i int) string { return "writable-" + strconv.Itoa(i) }
 func sidecar(w *model.Workload) map[string]string {
 	out := map[string]string{"kubectl.kubernetes.io/default-container": w.Name}
 	r := w.Placement.Tenant.Platform.Sidecar
-	if r.Requests.CPU.IsZero() {
-		return out
-	}
 	out["sidecar.istio.io/proxyCPU"] = r.Requests.CPU.String()
 	out["sidecar.istio.io/proxyMemory"] = r.Requests.Memory.String()
 	out["sidecar.istio.io/proxyCPULimit"] = r.Limits.CPU.String()

@@ -57,11 +57,20 @@ type Application struct {
 
 // ApplicationSpec says what goes where, and how it is kept there.
 type ApplicationSpec struct {
-	Project              string      `json:"project"`
-	Source               Source      `json:"source"`
-	Destination          Destination `json:"destination"`
-	SyncPolicy           SyncPolicy  `json:"syncPolicy"`
-	RevisionHistoryLimit *int64      `json:"revisionHistoryLimit,omitempty"`
+	Project              string             `json:"project"`
+	Source               Source             `json:"source"`
+	Destination          Destination        `json:"destination"`
+	SyncPolicy           SyncPolicy         `json:"syncPolicy"`
+	IgnoreDifferences    []IgnoreDifference `json:"ignoreDifferences,omitempty"`
+	RevisionHistoryLimit *int64             `json:"revisionHistoryLimit,omitempty"`
+}
+
+// IgnoreDifference names fields of an object that others decide.
+type IgnoreDifference struct {
+	Group        string   `json:"group,omitempty"`
+	Kind         string   `json:"kind"`
+	Name         string   `json:"name,omitempty"`
+	JSONPointers []string `json:"jsonPointers"`
 }
 
 // Source is a directory of a repository, or a chart.

@@ -77,6 +77,41 @@ type Operation struct {
 	Paths   []string `json:"paths,omitempty"`
 }
 
+// Gateway opens ports of the gateway's pods for hosts.
+type Gateway struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata"`
+	Spec              GatewaySpec `json:"spec"`
+}
+
+// GatewaySpec selects pods by label.
+type GatewaySpec struct {
+	Selector map[string]string `json:"selector"`
+	Servers  []Server          `json:"servers"`
+}
+
+// Server is one port, and the hosts it answers for: namespace/host lets no other namespace route it.
+type Server struct {
+	Port  Port      `json:"port"`
+	Hosts []string  `json:"hosts"`
+	TLS   ServerTLS `json:"tls"`
+}
+
+// Port is a port of the gateway.
+type Port struct {
+	Number   int32  `json:"number"`
+	Name     string `json:"name"`
+	Protocol string `json:"protocol"`
+}
+
+// ServerTLS ends TLS with the Secret of that name, or sends plain requests to where TLS is.
+type ServerTLS struct {
+	HTTPSRedirect      bool   `json:"httpsRedirect,omitempty"`
+	Mode               string `json:"mode,omitempty"`
+	CredentialName     string `json:"credentialName,omitempty"`
+	MinProtocolVersion string `json:"minProtocolVersion,omitempty"`
+}
+
 // VirtualService routes hosts to Services.
 type VirtualService struct {
 	metav1.TypeMeta   `json:",inline"`

@@ -39,6 +39,34 @@ type TLSConfig struct {
 	InsecureSkipVerify bool   `json:"insecureSkipVerify,omitempty"`
 }
 
+// PodMonitor has the ports of pods scraped.
+type PodMonitor struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata"`
+	Spec              PodMonitorSpec `json:"spec"`
+}
+
+// PodMonitorSpec selects pods of its namespace.
+type PodMonitorSpec struct {
+	Selector            metav1.LabelSelector `json:"selector"`
+	PodMetricsEndpoints []PodEndpoint        `json:"podMetricsEndpoints"`
+}
+
+// PodEndpoint is one port of a pod to scrape.
+type PodEndpoint struct {
+	PortNumber        int32        `json:"portNumber"`
+	Path              string       `json:"path"`
+	Interval          string       `json:"interval"`
+	MetricRelabelings []Relabeling `json:"metricRelabelings,omitempty"`
+}
+
+// Relabeling keeps or drops what was scraped.
+type Relabeling struct {
+	Action       string   `json:"action"`
+	SourceLabels []string `json:"sourceLabels"`
+	Regex        string   `json:"regex"`
+}
+
 // PrometheusRule holds recording and alerting rules.
 type PrometheusRule struct {
 	metav1.TypeMeta   `json:",inline"`
