@@ -23,14 +23,18 @@
 //	service-<service>    platform/<cluster>/<service>/                  Flux
 //	tenancy-<tenant>     tenants/<cluster>/<tenant>/platform/tenancy/   Flux: namespace, quota, rights, policies, secrets
 //	database-<tenant>    tenants/<cluster>/<tenant>/platform/database/  Flux, in the database service's namespace
-//	delivery-<tenant>    tenants/<cluster>/<tenant>/platform/delivery/  Flux: the Argo CD project and application
+//	delivery-<tenant>    tenants/<cluster>/<tenant>/platform/delivery/  Flux: the Argo CD project and application, alerts
 //	workloads-<tenant>   tenants/<cluster>/<tenant>/app/                Argo CD
+//
+// Every directory that is one cluster's has a kustomization.yaml, and each of them builds. The three above, clusters/,
+// platform/ and tenants/, have none: objects of two clusters bear the same names, and cannot be built together.
 //
 // # Order
 //
 // A unit waits for the units it names and for the service that provides the definitions of its objects' API groups.
 // Services wait for what they need and for the service that declares their namespace; tenancy for the mesh and the
-// secrets operator; the database for tenancy and the database service; delivery for both and for Argo CD.
+// secrets operator; the database for tenancy and the database service; delivery for both, for Argo CD, and for the services
+// that the tenant's workloads reach.
 //
 // # Invariants
 //

@@ -48,17 +48,36 @@ func Layout(units []unit.Unit) (*tree.Tree, error) {
 }
 
 // Owner gives the cluster and the tenant that a path of the tree belongs to. Either is empty where the path is shared:
-// what lists and reconciles all tenants of a cluster is the cluster's alone.
+// what lists all tenants of a cluster is the cluster's alone. A tenant's own are its directory and the Flux
+// Kustomizations that reconcile it.
 func Owner(p string) (cluster, tenant string) {
 	parts := strings.Split(p, "/")
 	if len(parts) > 2 {
 		cluster = parts[1]
 	}
-	if len(parts) > 3 && parts[0] == "tenants" {
+	switch {
+	case len(parts) > 3 && parts[0] == "tenants":
 		tenant = parts[2]
+	case len(parts) == 4 && parts[0] == "clusters" && parts[2] == unit.EntryTenants:
+		name := strings.TrimSuffix(parts[3], ".yaml")
+		for _, part := range []unit.Part{unit.Tenancy, unit.Database, unit.Delivery} {
+			if t, ok := strings.CutPrefix(name, "kustomization-"+string(part)+"-"); ok {
+				tenant = t
+			}
+		}
 	}
 	return cluster, tenant
 }
+
+// ListsTenants tells whether the path is that of a file that lists something of every tenant of a cluster.
+func ListsTenants(p string) bool {
+	parts := strings.Split(p, "/")
+	return len(parts) == 3 && parts[0] == "tenants" && parts[2] == Kustomization ||
+		len(parts) == 4 && parts[0] == "clusters" && parts[2] == unit.EntryTenants && parts[3] == Kustomization
+}
+
+// List gives the bytes of the kustomization.yaml of a directory with these entries, sorted.
+func List(entries []string) []byte { return kustomization(entries) }
 
 // listing is the fields of a kustomization.yaml that we write (Kustomize, "The Kustomization File").
 type listing struct {

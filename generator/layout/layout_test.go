@@ -1,6 +1,7 @@
 package layout_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/zavestudios/zave/generator/layout"
@@ -42,16 +43,44 @@ func TestLayout(t *testing.T) {
 
 func TestOwner(t *testing.T) {
 	for path, want := range map[string][2]string{
-		"tenants/east/shop/app/service-web.yaml":             {"east", "shop"},
-		"tenants/east/shop/kustomization.yaml":               {"east", "shop"},
-		"tenants/east/kustomization.yaml":                    {"east", ""},
-		"clusters/east/tenants/kustomization-tenancy-a.yaml": {"east", ""},
-		"platform/east/postgres/helmrelease-postgres.yaml":   {"east", ""},
-		"clusters/east/kustomization-platform-gitops.yaml":   {"east", ""},
-		".zave/index.json":                                   {"", ""},
+		"tenants/east/shop/app/service-web.yaml":                     {"east", "shop"},
+		"tenants/east/shop/kustomization.yaml":                       {"east", "shop"},
+		"tenants/east/kustomization.yaml":                            {"east", ""},
+		"clusters/east/tenants/kustomization-tenancy-a.yaml":         {"east", "a"},
+		"clusters/east/tenants/kustomization-delivery-a-b.yaml":      {"east", "a-b"},
+		"clusters/east/tenants/kustomization-database-delivery.yaml": {"east", "delivery"},
+		"clusters/east/tenants/kustomization-service-mesh.yaml":      {"east", ""},
+		"clusters/east/tenants/kustomization.yaml":                   {"east", ""},
+		"clusters/east/platform/kustomization-tenancy-a.yaml":        {"east", ""},
+		"platform/east/postgres/helmrelease-postgres.yaml":           {"east", ""},
+		"clusters/east/kustomization-platform-gitops.yaml":           {"east", ""},
+		".zave/index.json": {"", ""},
 	} {
 		if cluster, tenant := layout.Owner(path); cluster != want[0] || tenant != want[1] {
 			t.Errorf("Owner(%s) = %q, %q", path, cluster, tenant)
 		}
+	}
+}
+
+// TestListsTenants: what a part of the tree is listed with is what the whole tree is listed with.
+func TestListsTenants(t *testing.T) {
+	o := object.Object{ID: object.ID{Cluster: "c", Kind: "Kustomization", Name: "tenancy-a"}, YAML: []byte("kind: Kustomization\n")}
+	tree, err := layout.Layout([]unit.Unit{
+		{Key: unit.Key{Cluster: "c", Part: unit.Entry, Name: unit.EntryCluster}, Objects: []object.Object{o}},
+		{Key: unit.Key{Cluster: "c", Part: unit.Entry, Name: unit.EntryPlatform}, Objects: []object.Object{o}},
+		{Key: unit.Key{Cluster: "c", Part: unit.Entry, Name: unit.EntryTenants}, Objects: []object.Object{o}},
+		{Key: unit.Key{Cluster: "c", Part: unit.Tenancy, Name: "a"}, Objects: []object.Object{o}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lists []string
+	for _, f := range tree.Files() {
+		if layout.ListsTenants(f.Path) {
+			lists = append(lists, f.Path)
+		}
+	}
+	if want := []string{"clusters/c/tenants/kustomization.yaml", "tenants/c/kustomization.yaml"}; !slices.Equal(lists, want) {
+		t.Errorf("lists of tenants: %v, want %v", lists, want)
 	}
 }
