@@ -37,21 +37,30 @@ func (a *app) buildCommand() *cobra.Command {
 		Long: "Compile the specs and write the tree of manifests to the platform's output directory, or elsewhere with -o.\n\n" +
 			"Nothing is written unless everything compiles. The tree is then replaced in one step: files that no spec " +
 			"causes any more are removed, files that zave did not write are kept, and one that was edited by hand stops " +
-			"the build.",
+			"the build.\n\n" +
+			"With --cluster or --tenant everything is compiled, but only that part of the tree is written: of a tenant " +
+			"its directories, the Flux Kustomizations that reconcile them, and its entries in the lists of tenants. What " +
+			"it causes elsewhere, such as in another tenant's policies, is counted at the end, and is left to a build " +
+			"of all.",
 		Example: "  zave build\n" +
 			"  zave build --check           exit 1 when the tree is not current\n" +
-			"  zave build --tenant shop     only the files of one tenant, on all its clusters\n" +
+			"  zave build --tenant shop     only what is one tenant's, on all its clusters\n" +
 			"  zave build -o ../tree        somewhere else",
 		Args:                  noArgs("for one tenant, run 'zave build --tenant ARG'"),
 		DisableFlagsInUseLine: true,
-		RunE:                  func(cmd *cobra.Command, _ []string) error { return a.build(cmd.Context(), o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.output == "" && cmd.Flags().Changed("output") {
+				return usage(cmd, "--output needs a directory")
+			}
+			return a.build(cmd.Context(), o)
+		},
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.StringVarP(&o.output, "output", "o", "", "write to `DIR` instead of the platform's output")
 	f.BoolVar(&o.check, "check", false, "compare with what is on disk, and write nothing")
 	f.StringSliceVar(&o.clusters, "cluster", nil, "write only what belongs to `CLUSTER`; may be repeated")
-	f.StringSliceVar(&o.tenants, "tenant", nil, "write only the directories of `TENANT`; may be repeated")
+	f.StringSliceVar(&o.tenants, "tenant", nil, "write only what belongs to `TENANT`; may be repeated")
 	f.BoolVar(&o.force, "force", false, "overwrite files that were edited by hand or that are in the way")
 	f.BoolVar(&o.noCache, "no-cache", false, "compile even if nothing has changed since the last build")
 	formatFlag(cmd, &o.format)
@@ -63,6 +72,7 @@ func (a *app) buildCommand() *cobra.Command {
 func (a *app) completeNames(cmd *cobra.Command) {
 	names := func(pick func(*input) []string) func(string) []string {
 		return func(string) []string {
+			a.dirs = a.dirs[:len(a.dirs)/2] // cobra parses the flags twice to complete one
 			if a.start(cmd) != nil {
 				return nil
 			}
@@ -133,6 +143,8 @@ func (a *app) build(ctx context.Context, o buildOptions) error {
 		Generator: "zave " + label.GeneratorVersion,
 		Force:     o.force,
 		Only:      o.only(),
+		Lists:     o.lists(),
+		List:      layout.List,
 		Waiting:   func() { a.say("waiting for another zave that writes to %s", out.dir) },
 	}
 	if o.check {
@@ -157,8 +169,13 @@ func (a *app) write(ctx context.Context, dir string, result *generator.Result, i
 		return errReported()
 	}
 	paths := selected(result.Tree, w.Only)
-	// A build with warnings is done again: who reads the output should see them each time.
-	if in.list.Len() == 0 {
+	rest, err := a.rest(ctx, dir, result, w)
+	if err != nil {
+		return err
+	}
+	defer a.sayRest(rest)
+	// A build with something to tell is done again: who reads the output should see it each time.
+	if in.list.Len()+len(rest) == 0 {
 		a.stages.begin("remember")
 		last.remember(in.InputDigest[:], dir, paths)
 		a.stages.end()
@@ -206,10 +223,15 @@ func (a *app) compare(ctx context.Context, dir string, result *generator.Result,
 		return err
 	}
 	if d.Empty() {
+		rest, err := a.rest(ctx, dir, result, w)
+		if err != nil {
+			return err
+		}
 		a.say("%s is up to date (%s)", dir, count(len(selected(result.Tree, w.Only)), "file"))
+		a.sayRest(rest)
 		return nil
 	}
-	lines := differences(d, result)
+	lines := a.differences(d, result)
 	fmt.Fprintf(a.stderr, "%s is not what the specs compile to: %s\n", dir, counted(len(lines), "file differs", "files differ"))
 	if o.format == string(diag.Text) {
 		const most = 20
@@ -229,6 +251,34 @@ func (a *app) compare(ctx context.Context, dir string, result *generator.Result,
 	return errReported()
 }
 
+// rest gives the lines of the files that differ from the whole tree although the selection is as it should be.
+func (a *app) rest(ctx context.Context, dir string, result *generator.Result, w tree.WriteOptions) ([]string, error) {
+	if w.Only == nil {
+		return nil, nil
+	}
+	a.stages.begin("compare")
+	defer a.stages.end()
+	w.Only, w.Lists = nil, nil
+	d, err := tree.Compare(ctx, dir, result.Tree, w)
+	if err != nil {
+		return nil, err
+	}
+	isIndex := func(p string) bool { return p == tree.IndexPath } // which lists the rest, and so differs with it
+	d.Missing, d.Changed = slices.DeleteFunc(d.Missing, isIndex), slices.DeleteFunc(d.Changed, isIndex)
+	return a.differences(d, result), nil
+}
+
+func (a *app) sayRest(lines []string) {
+	if len(lines) == 0 {
+		return
+	}
+	a.say("%s out of date: run 'zave build'",
+		counted(len(lines), "file outside of the selection is", "files outside of the selection are"))
+	if a.verbose {
+		a.say("%s", strings.Join(lines, "\n"))
+	}
+}
+
 func counted(n int, one, more string) string {
 	if n == 1 {
 		more = one
@@ -237,7 +287,7 @@ func counted(n int, one, more string) string {
 }
 
 // differences gives a line for each file, with what blocks a build first: it is what somebody has to think about.
-func differences(d tree.Difference, result *generator.Result) []string {
+func (a *app) differences(d tree.Difference, result *generator.Result) []string {
 	var out []string
 	line := func(kind, p, note string) {
 		out = append(out, strings.TrimRight(fmt.Sprintf("  %-9s%s%s", kind, p, note), " "))
@@ -245,6 +295,7 @@ func differences(d tree.Difference, result *generator.Result) []string {
 	for _, e := range d.HandEdited {
 		note := ""
 		if at, ok := origin(result, e.Path); ok {
+			at.File = a.shown(at.File)
 			note = " (comes from " + at.Place() + ")"
 		}
 		line("edited", e.Path, note)
@@ -322,8 +373,16 @@ func (o buildOptions) only() func(string) bool {
 	return func(p string) bool {
 		cluster, tenant := layout.Owner(p)
 		return (len(o.clusters) == 0 || slices.Contains(o.clusters, cluster)) &&
-			(len(o.tenants) == 0 || slices.Contains(o.tenants, tenant))
+			(len(o.tenants) == 0 || slices.Contains(o.tenants, tenant) || layout.ListsTenants(p))
 	}
+}
+
+// lists gives the files that list what stands; nil where the selection has all that they list, or nothing of it.
+func (o buildOptions) lists() func(string) bool {
+	if len(o.tenants) == 0 {
+		return nil
+	}
+	return layout.ListsTenants
 }
 
 // selected gives the paths of the selected files and of the index, sorted.

@@ -44,6 +44,7 @@ func (a *app) check(ctx context.Context, format string) error {
 				Span: in.Set.Platform.At("clusters", c.Name, "kubernetes"),
 			})
 		}
+		// Not abandoned at an interrupt: its schemas lie in a temporary directory, which it removes at the end.
 		list, err := check.Schemas(result.Objects.All(), clusters)
 		if err != nil {
 			return fmt.Errorf("check the objects: %w", err)

@@ -15,6 +15,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -26,6 +27,9 @@ const (
 	exitUnknown = 2 // we could not tell: usage, I/O, a bug
 )
 
+// slow is after how long an interrupted run that has not ended yet says so.
+const slow = 200 * time.Millisecond
+
 // Main runs the command that the arguments, without the program's name, call for, and gives the exit code. It changes
 // the working directory of the process: to that of -C, and then to the repository's root.
 //
@@ -34,8 +38,11 @@ const (
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop) // whoever asks twice is not made to wait
 	a := newApp(stdin, stdout, stderr)
+	context.AfterFunc(ctx, func() {
+		stop() // whoever asks twice is not made to wait
+		time.AfterFunc(slow, func() { fmt.Fprintln(a.stderr, "zave: stopping; a second interrupt ends it at once") })
+	})
 	err := a.guard(func() error { return a.run(ctx, args) })
 	a.stages.end()
 	if a.profile {
@@ -52,8 +59,12 @@ type app struct {
 
 	stages *stages
 
+	from    string // where the user is, unless that cannot be told
+	root    string // the repository's, once it is known
+	helpErr error  // of writing help, for which cobra has no place
+
 	// The flags that all commands share.
-	dir     string
+	dirs    directories
 	color   string
 	quiet   bool
 	verbose bool
@@ -70,7 +81,10 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *app {
 func (a *app) run(ctx context.Context, args []string) error {
 	root := a.command()
 	root.SetArgs(append([]string{}, args...)) // nil would stand for os.Args
-	return root.ExecuteContext(ctx)
+	if err := root.ExecuteContext(ctx); err != nil {
+		return err
+	}
+	return a.helpErr
 }
 
 // command gives the tree of commands. Help lists them in this order, which is that of work.
@@ -103,7 +117,7 @@ func (a *app) command() *cobra.Command {
 	root.AddCommand(a.vetCommand(), a.buildCommand(), a.checkCommand(), a.explainCommand(), a.versionCommand(),
 		a.completionCommand(), a.docsCommand())
 	root.SetHelpCommand(a.helpCommand())
-	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { a.writeHelp(a.stdout, cmd, a.out.columns()) })
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { a.helpErr = a.writeHelp(a.stdout, cmd, a.out.columns()) })
 	root.SetFlagErrorFunc(flagProblem)
 	root.SetVersionTemplate(a.buildInfo().String() + "\n")
 	root.SetIn(a.stdin)
@@ -113,7 +127,7 @@ func (a *app) command() *cobra.Command {
 	root.Flags().Bool("version", false, "print the version")
 	f := root.PersistentFlags()
 	f.SortFlags = false
-	f.StringVarP(&a.dir, "directory", "C", "", "act as if started in `DIR`")
+	f.VarP(&a.dirs, "directory", "C", "act as if started in `DIR`; may be repeated")
 	a.color = "auto"
 	f.Var(&choice{&a.color, "WHEN", []string{"auto", "always", "never"}}, "color", "colour the text: auto, always or never")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "leave out summaries and progress")
@@ -129,11 +143,11 @@ func (a *app) start(*cobra.Command) error {
 	if a.quiet {
 		a.stages.hide()
 	}
-	if a.dir == "" {
-		return nil
-	}
-	if err := os.Chdir(a.dir); err != nil {
-		return fmt.Errorf("-C: %w", err)
+	a.from, _ = os.Getwd()
+	for _, dir := range a.dirs {
+		if err := os.Chdir(dir); err != nil {
+			return fmt.Errorf("-C: %w", err)
+		}
 	}
 	return nil
 }

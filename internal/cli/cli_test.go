@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -125,6 +126,39 @@ func TestHelp(t *testing.T) {
 		}
 	}
 	visit(a.command())
+}
+
+// TestExplainWidth: every page fits a terminal of 80 columns.
+func TestExplainWidth(t *testing.T) {
+	for _, e := range diag.Catalogue() {
+		var b bytes.Buffer
+		a := newApp(nil, &b, io.Discard)
+		if err := a.explain(string(e.Code)); err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(b.String()) {
+			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 80 {
+				t.Errorf("%s: a line of %d columns: %s", e.Code, n, line)
+			}
+		}
+	}
+}
+
+func TestShown(t *testing.T) {
+	for _, tt := range []struct{ from, file, want string }{
+		{"/repo", "tenants/a/tenant.cue", "tenants/a/tenant.cue"},
+		{"/repo/tenants/a", "tenants/a/tenant.cue", "tenant.cue"},
+		{"/repo/tenants/a", "platform/platform.cue", "../../platform/platform.cue"},
+		{"/repo/tenants", "/elsewhere/x.yaml", "/elsewhere/x.yaml"},
+		{"/repository", "tenants/a/tenant.cue", "tenants/a/tenant.cue"},
+		{"/", "tenants/a/tenant.cue", "tenants/a/tenant.cue"},
+		{"", "tenants/a/tenant.cue", "tenants/a/tenant.cue"},
+	} {
+		a := &app{root: filepath.FromSlash("/repo"), from: filepath.FromSlash(tt.from)}
+		if got := a.shown(tt.file); got != tt.want {
+			t.Errorf("from %s: %s, want %s", tt.from, got, tt.want)
+		}
+	}
 }
 
 // spans is a spec's positions, all in one place.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -12,6 +14,7 @@ import (
 	"github.com/zavestudios/zave/generator/spec"
 	"github.com/zavestudios/zave/internal/diag"
 	"github.com/zavestudios/zave/internal/load"
+	"github.com/zavestudios/zave/internal/source"
 )
 
 // input is a repository that was read, and what is wrong with it so far.
@@ -30,6 +33,7 @@ func (a *app) enter() (root string, err error) {
 			hint: "start zave in a platform repository, or name one with -C DIR",
 		}
 	}
+	a.root = root
 	return root, os.Chdir(root)
 }
 
@@ -74,9 +78,43 @@ func (a *app) report(format string, in *input) error {
 	opts := diag.PrintOptions{Source: in.Source, Version: version}
 	if format == string(diag.Text) {
 		opts.Color, opts.Width = a.colored(a.err), a.err.width
-		return diag.Print(a.stderr, diag.Text, &in.list, opts)
+		// Paths as the user can open them from where they are.
+		list, files := in.list, map[string]string{}
+		if a.shown("x") != "x" {
+			list = diag.List{}
+			rename := func(s *source.Span) {
+				if s.File != "" {
+					shown := a.shown(s.File)
+					files[shown], s.File = s.File, shown
+				}
+			}
+			for _, d := range in.list.Sorted() {
+				rename(&d.Span)
+				d.Notes = slices.Clone(d.Notes)
+				for i := range d.Notes {
+					rename(&d.Notes[i].Span)
+				}
+				list.Add(d)
+			}
+			opts.Source = func(shown string) ([]byte, bool) { return in.Source(files[shown]) }
+		}
+		return diag.Print(a.stderr, diag.Text, &list, opts)
 	}
 	return diag.Print(a.stdout, diag.Format(format), &in.list, opts)
+}
+
+// shown gives a path relative to the root, as text shows it: relative to where the user is, if that is within the
+// repository.
+func (a *app) shown(file string) string {
+	from, err := filepath.Rel(a.root, a.from)
+	if err != nil || !filepath.IsLocal(from) {
+		return file
+	}
+	rel, err := filepath.Rel(from, filepath.FromSlash(file))
+	if err != nil { // an absolute path
+		return file
+	}
+	return filepath.ToSlash(rel)
 }
 
 // formatFlag is --format of a command that prints diagnostics.

@@ -115,6 +115,18 @@ func (c *choice) Set(s string) error {
 	return nil
 }
 
+// directories is -C: each is relative to the one before, and an empty one changes nothing (git(1)).
+type directories []string
+
+func (d *directories) String() string { return "" }
+func (d *directories) Type() string   { return "DIR" }
+func (d *directories) Set(s string) error {
+	if s != "" {
+		*d = append(*d, s)
+	}
+	return nil
+}
+
 // complete completes the values of a flag.
 func complete(cmd *cobra.Command, flag string, values func(word string) []string) {
 	err := cmd.RegisterFlagCompletionFunc(flag, func(_ *cobra.Command, _ []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {

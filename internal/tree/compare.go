@@ -21,6 +21,8 @@ type WriteOptions struct {
 	Generator string                 // goes into the index: "zave 1.2.0"
 	Force     bool                   // take over what was edited by hand, and what stands in the way
 	Only      func(path string) bool // the part of the tree that is meant; nil is all of it
+	Lists     func(path string) bool // with Only: the selected files that list their directory; nil is none
+	List      func([]string) []byte  // with Lists: such a file, of the names that stand beside it afterwards, sorted
 	Waiting   func()                 // called once, before waiting for another zave that writes there; may be nil
 }
 
@@ -49,7 +51,7 @@ func (d Difference) Diagnostics(dir string) diag.List {
 	l := d.blockers(dir)
 	outOfDate := func(paths []string, what string) {
 		for _, p := range paths {
-			l.Add(diag.Diagnostic{Code: diag.OutOfDate, Span: span(dir, p), Summary: p + " " + what, Hint: "run zave build and commit the result"})
+			l.Add(diag.Diagnostic{Code: diag.OutOfDate, Span: span(dir, p), Summary: "this file " + what, Hint: "run zave build and commit the result"})
 		}
 	}
 	outOfDate(d.Missing, "is missing")
@@ -62,15 +64,12 @@ func (d Difference) Diagnostics(dir string) diag.List {
 func (d Difference) blockers(dir string) diag.List {
 	var l diag.List
 	for _, e := range d.HandEdited {
-		summary := e.Path + " was edited by hand"
-		if e.Unit != "" {
-			summary += "; it belongs to " + e.Unit
-		}
-		l.Add(diag.Diagnostic{Code: diag.HandEdited, Span: span(dir, e.Path), Summary: summary,
-			Hint: "change the spec that it comes from, or let zave build --force discard the edit"})
+		l.Add(diag.Diagnostic{Code: diag.HandEdited, Span: span(dir, e.Path),
+			Summary: "this file was edited by hand since zave wrote it",
+			Hint:    "change the spec that it comes from, or let zave build --force discard the edit"})
 	}
 	for _, p := range d.Foreign {
-		l.Add(diag.Diagnostic{Code: diag.ForeignFile, Span: span(dir, p), Summary: p + " is in the way: zave did not write it",
+		l.Add(diag.Diagnostic{Code: diag.ForeignFile, Span: span(dir, p), Summary: "this is in the way: zave did not write it",
 			Hint: "move it away, or let zave build --force replace it"})
 	}
 	return l
@@ -257,7 +256,8 @@ func newPlan(ctx context.Context, root string, t *Tree, opts WriteOptions) (*pla
 		}
 	}
 	if opts.Only != nil {
-		if index, err = index.restrict(p.old, opts.Only); err != nil {
+		p.relist(t, opts)
+		if index, err = (&Tree{p.files}).Index(opts.Generator).restrict(p.old, opts.Only); err != nil {
 			return nil, fmt.Errorf("this part of the tree cannot be written alone: %w", err)
 		}
 		data = index.Encode()
@@ -272,6 +272,52 @@ func newPlan(ctx context.Context, root string, t *Tree, opts WriteOptions) (*pla
 		}
 	}
 	return p, p.compare(ctx)
+}
+
+// relist makes the selected files that list their directory say what will stand there, which is less or more than in
+// the whole tree. One that would list nothing is left out.
+func (p *plan) relist(t *Tree, opts WriteOptions) {
+	if opts.Lists == nil {
+		return
+	}
+	units := map[string]string{} // lists, in the tree or on disk → unit
+	for _, e := range p.old.Files {
+		if opts.Lists(e.Path) && p.only(e.Path) {
+			units[e.Path] = e.Unit
+		}
+	}
+	for _, f := range t.files {
+		if opts.Lists(f.Path) && p.only(f.Path) {
+			units[f.Path] = f.Unit
+		}
+	}
+	lists := map[string]string{} // directory → its list
+	for list := range units {
+		lists[path.Dir(list)] = list
+	}
+	entries := map[string][]string{} // list → what stands beside it
+	stands := func(file string) {
+		for name := file; name != "."; name = path.Dir(name) {
+			dir := path.Dir(name)
+			if list, ok := lists[dir]; ok && list != name {
+				entries[list] = append(entries[list], path.Base(name))
+			}
+		}
+	}
+	for _, f := range p.files {
+		stands(f.Path)
+	}
+	for _, e := range p.old.Files {
+		if !p.only(e.Path) {
+			stands(e.Path)
+		}
+	}
+	p.files = slices.DeleteFunc(p.files, func(f File) bool { _, isList := units[f.Path]; return isList })
+	for list, names := range entries {
+		slices.Sort(names)
+		p.files = append(p.files, File{Path: list, Data: opts.List(slices.Compact(names)), Unit: units[list]})
+	}
+	slices.SortFunc(p.files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 }
 
 // compare fills states and diff.

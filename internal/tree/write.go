@@ -41,7 +41,8 @@ type WriteResult struct {
 //
 // If files were edited by hand, or others stand in the way, they are the diagnostics and nothing is written, unless
 // opts.Force. With opts.Only, files outside the selection keep their bytes and their entries in the index; where there
-// was no tree, the result is one of the selected files alone. An error says that dir is as it was, and the only
+// was no tree, the result is one of the selected files alone; the selected files of opts.Lists list what then stands
+// beside them, be it selected or not. An error says that dir is as it was, and the only
 // exception, what could not be cleaned away after the swap, says so.
 func WriteDir(ctx context.Context, dir string, t *Tree, opts WriteOptions) (WriteResult, diag.List, error) {
 	return writeDir(ctx, dir, t, opts, exchange)

@@ -230,6 +230,63 @@ func TestEmptiedDirectoriesGo(t *testing.T) {
 	}
 }
 
+// TestLists: a part that is written alone is listed with what stands, and not with all that the tree has.
+func TestLists(t *testing.T) {
+	const list = "d/list"
+	of := func(names ...string) *Tree {
+		files := map[string]string{"e": "e"}
+		for _, n := range names {
+			files["d/"+n+"/f"] = n
+		}
+		if len(names) > 0 {
+			files[list] = strings.Join(names, " ")
+		}
+		return mustNew(t, files)
+	}
+	o := opts
+	o.Lists = func(p string) bool { return p == list }
+	o.List = func(names []string) []byte { return []byte(strings.Join(names, " ")) }
+	for _, tt := range []struct {
+		name             string
+		before, tree     *Tree
+		selected, listed string // listed is empty: there is no list
+	}{
+		{"new beside another that is new", of("a"), of("a", "b", "c"), "b", "a b"},
+		{"changed", of("a", "b"), of("a", "b"), "b", "a b"},
+		{"gone beside another that is gone", of("a", "b", "c"), of("a"), "b", "a c"},
+		{"the last", of("b"), of(), "b", ""},
+		{"the last of the tree's, beside an old one", of("a", "b"), of(), "b", "a"},
+		{"the first", of(), of("a", "b"), "b", "b"},
+		{"not there, and others are new", of(), of("a"), "b", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "out")
+			write(t, dir, tt.before, opts)
+			o.Only = func(p string) bool { return p == list || strings.HasPrefix(p, "d/"+tt.selected+"/") }
+			write(t, dir, tt.tree, o)
+			got := snapshot(t, dir)
+			if text, ok := got[list]; text != tt.listed || ok != (tt.listed != "") {
+				t.Errorf("the list is %q, %v; want %q", text, ok, tt.listed)
+			}
+			x, err := ParseIndex([]byte(got[IndexPath]))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range x.Files {
+				if data, ok := got[e.Path]; !ok || digest([]byte(data)) != e.Digest {
+					t.Errorf("the index lists %s, which is not there, or other", e.Path)
+				}
+			}
+			if len(x.Files)+1 != len(got) {
+				t.Errorf("%d files, and the index lists %d", len(got), len(x.Files))
+			}
+			if d, err := Compare(t.Context(), dir, tt.tree, o); err != nil || !d.Empty() {
+				t.Errorf("afterwards: %+v, %v", d, err)
+			}
+		})
+	}
+}
+
 func TestBlocked(t *testing.T) {
 	a, b := mustNew(t, treeA), mustNew(t, treeB)
 	for _, tt := range []struct {
@@ -274,8 +331,8 @@ func TestBlocked(t *testing.T) {
 			if len(ds) != 1 || ds[0].Code != tt.code || ds[0].Span.File != "sub/out/"+tt.path || !strings.Contains(ds[0].Hint, "--force") {
 				t.Errorf("diagnostics: %+v", ds)
 			}
-			if u := path.Dir(tt.path); tt.code == diag.HandEdited && u != "." && !strings.Contains(ds[0].Summary, "unit-"+u) {
-				t.Errorf("%q does not name the unit", ds[0].Summary)
+			if s := ds[0].Summary; strings.Contains(s, tt.path) || strings.Contains(s, "unit-") {
+				t.Errorf("%q names the path, which stands before it, or a unit, which means nothing to the user", s)
 			}
 			sameFiles(t, snapshot(t, dir), before)
 			alone(t, dir)
