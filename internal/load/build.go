@@ -147,7 +147,11 @@ func (b *builder) evaluate(j job, p *pkg, r *reporter) *node {
 		if p.inside {
 			hint = "write " + definition + " & {…} at the top of the file, below no field"
 		}
-		r.report(diag.NoDefinition, p.root, nil, fmt.Sprintf("nothing in %s is unified with %s", j.dir.path, definition), hint)
+		summary := fmt.Sprintf("nothing in %s is unified with %s", j.dir.path, definition)
+		if p.other != nil && !p.inside {
+			summary, hint = fmt.Sprintf("%s is %s, and not schema.%s", r.noun, definition, selected(p.other)), "write "+definition
+		}
+		r.report(diag.NoDefinition, p.root, nil, summary, hint)
 		if p.inside || len(r.pos.entries) == 0 {
 			return nil
 		}

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
 	"runtime"
@@ -356,11 +357,14 @@ func TestFilesOnDisk(t *testing.T) {
 	crlf := bytes.ReplaceAll(bytes.ReplaceAll(good, []byte("0008"), []byte("0007")), []byte("\n"), []byte("\r\n"))
 	must(os.WriteFile(tenant(7), append([]byte("\xef\xbb\xbf"), crlf...), 0o600))
 	must(os.Symlink(filepath.Dir(outside), filepath.Join(root, "tenants/elsewhere")))
+	must(os.Mkdir(filepath.Join(root, "tenants/b\xff\x1b"), 0o700))
+	must(os.Mkdir(filepath.Join(root, "tenants/z\x1b[31m"), 0o700))
 	l, err := Load(context.Background(), root, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `tenants/elsewhere ZAV004 the symbolic link leads out of the repository | put the file itself here
+	want := `tenants/b\xff\x1b ZAV006 the name is not UTF-8 | rename it
+tenants/elsewhere ZAV004 the symbolic link leads out of the repository | put the file itself here
 tenants/tenant-0000/tenant.cue ZAV004 the symbolic link leads out of the repository | put the file itself here
 tenants/tenant-0001/tenant.cue:1:9 ZAV007 the package is "tenant_0008", and the directory's is "tenant_0001" | write package tenant_0001
 tenants/tenant-0001/tenant.cue:13:15 ZAV115 the name is "tenant-0008", and the directory's is "tenant-0001" | write "tenant-0001", or rename the directory
@@ -370,13 +374,78 @@ tenants/tenant-0004/tenant.cue ZAV006 this is not a regular file, and bears the 
 tenants/tenant-0005/tenant.cue ZAV005 the file is larger than 1048576 bytes | a spec is a few kilobytes: is this the right file?
 tenants/tenant-0006/tenant.cue:3:8 ZAV006 the file is not UTF-8 | save it as UTF-8
 `
+	want += "tenants/z\x1b[31m ZAV106 the directory's name \"z\\x1b[31m\" is not " +
+		"a DNS label of at most 40 characters: lower-case letters, digits and \"-\", beginning with a letter and not ending with \"-\"\n"
 	if got := print(l); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
-	for i, s := range l.Set.Tenants {
-		if s.Broken != (i < 7) {
-			t.Errorf("%s: broken is %t", s.Name, s.Broken)
+	var broken, sound []string
+	for _, s := range l.Set.Tenants {
+		if s.Broken {
+			broken = append(broken, s.Name)
+		} else {
+			sound = append(sound, s.Name)
 		}
+	}
+	// What cannot be read is known by its name: others may refer to it.
+	if len(broken) != 8 || broken[0] != "elsewhere" || !slices.Equal(sound, []string{"tenant-0007", "tenant-0008"}) {
+		t.Error(broken, sound)
+	}
+	must(os.Rename(filepath.Join(root, "tenants"), filepath.Join(filepath.Dir(root), "elsewhere")))
+	must(os.Symlink("../elsewhere", filepath.Join(root, "tenants")))
+	l, err = Load(context.Background(), root, Options{})
+	if err != nil || print(l) != "tenants ZAV004 the symbolic link leads out of the repository | put the file itself here\n" {
+		t.Error(err, print(l))
+	}
+}
+
+// shut refuses to list one directory, as a file system does without the right to.
+type shut struct {
+	fs.FS
+	name string
+}
+
+func (s shut) ReadDir(name string) ([]fs.DirEntry, error) {
+	if name == s.name {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrPermission}
+	}
+	return fs.ReadDir(s.FS, name)
+}
+
+func TestShutDirectories(t *testing.T) {
+	for name, want := range map[string]int{"tenants/tenant-0000": 2, "platform": 2} {
+		l, err := Load(context.Background(), "", Options{FS: shut{estate(t, 2), name}})
+		if err != nil || print(l) != name+" ZAV006 it cannot be read: permission denied\n" {
+			t.Error(err, print(l))
+		}
+		if len(l.Set.Tenants) != want || l.Set.Platform == nil || l.Set.Tenants[0].Name != "tenant-0000" ||
+			l.Set.Tenants[0].Broken == l.Set.Platform.Broken {
+			t.Errorf("%s: %d tenants", name, len(l.Set.Tenants))
+		}
+	}
+}
+
+// TestMemory gives what would fill the memory before patience ends.
+func TestMemory(t *testing.T) {
+	// The evaluation goes on after it was given up, and is not to weigh on other tests: it has a process of its own.
+	const own = "ZAVE_TEST_MEMORY"
+	if os.Getenv(own) == "" {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestMemory$")
+		cmd.Env = append(os.Environ(), own+"=1")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return
+	}
+	files := estate(t, 0)
+	files["tenants/acme/tenant.cue"] = &fstest.MapFile{Data: []byte("package acme\nimport \"list\"\nimport \"zavestudios.com/platform/schema\"\n" +
+		"schema.#Tenant\n_n: 100000000\n_x: [for i in list.Range(0, _n, 1) {i}]\n")}
+	l, err := Load(context.Background(), "", Options{FS: files})
+	if err != nil || !strings.Contains(print(l), "ZAV011 CUE has not evaluated it within 512 MB of memory") {
+		t.Error(err, print(l))
+	}
+	if got := heap(); got > 1<<30 {
+		t.Errorf("the heap has %d bytes", got)
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"slices"
 	"sort"
 	"strings"
@@ -39,6 +40,14 @@ import (
 
 // patience is how long one spec may take to evaluate. A large one takes ten milliseconds.
 const patience = 10 * time.Second
+
+// A spec that takes longer than watchAfter is watched: when the heap has grown by more than maxHeap bytes since it began,
+// it is given up. What is evaluated at the same time counts too, but next to such a spec that is nothing.
+const (
+	watchAfter = time.Second
+	watchEvery = 100 * time.Millisecond
+	maxHeap    = 512 << 20
+)
 
 // perContext is how many specs share a cue.Context, which keeps all it has ever compiled.
 const perContext = 32
@@ -290,6 +299,8 @@ func (r *repository) jobs(list *diag.List) []job {
 			Code: diag.NotARepository, Span: source.Span{File: "platform"}, Summary: "there is no such directory: this is not a platform repository",
 			Hint: "run zave within one, or name it with -C",
 		})
+	case r.platform.shut:
+		out = append(out, job{dir: r.platform, definition: "#Platform"})
 	case r.platform.found == 0:
 		list.Add(diag.Diagnostic{
 			Code: diag.NoDefinition, Span: source.Span{File: "platform"}, Summary: "the directory holds no CUE file", Hint: "describe the estate in platform/platform.cue",
@@ -309,6 +320,14 @@ func (r *repository) jobs(list *diag.List) []job {
 				Code: diag.BadName, Span: source.Span{File: d.path}, Tenant: tenant,
 				Summary: fmt.Sprintf("the directory's name %s is not %s", quote(tenant), name.doc), Hint: remedy(tenant, name),
 			})
+		case unspeakable(d.path):
+			list.Add(diag.Diagnostic{
+				Code: diag.ReservedName, Span: source.Span{File: d.path}, Tenant: tenant,
+				Summary: fmt.Sprintf("%q is a word of the CUE language, and no package can be called that", packageName(d.path)),
+				Hint:    "choose another name for the tenant",
+			})
+			d.shut = true
+		case d.shut:
 		case d.found == 0:
 			list.Add(diag.Diagnostic{
 				Code: diag.NoDefinition, Span: source.Span{File: d.path}, Tenant: tenant,
@@ -316,11 +335,17 @@ func (r *repository) jobs(list *diag.List) []job {
 			})
 		}
 		// A tenant whose name cannot be one is still read, for what else is wrong with it.
-		if d.found > 0 {
+		if d.found > 0 || d.shut {
 			out = append(out, job{dir: d, tenant: tenant, definition: "#Tenant"})
 		}
 	}
 	return out
+}
+
+// unspeakable tells a directory whose package would be called what only a keyword of CUE's is.
+func unspeakable(dir string) bool {
+	_, err := parser.ParseFile(dir, "package "+packageName(dir)+"\n", parser.PackageClauseOnly)
+	return err != nil
 }
 
 // compile runs all jobs. Results are in the order of the jobs.
@@ -361,6 +386,9 @@ func (b *builder) guarded(ctx context.Context, j job) (r result, sound bool, err
 	if err := ctx.Err(); err != nil {
 		return result{}, true, err
 	}
+	if j.dir.shut {
+		return j.unknown(source.Span{File: j.dir.path}), true, nil
+	}
 	type outcome struct {
 		result
 		err   error
@@ -382,17 +410,39 @@ func (b *builder) guarded(ctx context.Context, j job) (r result, sound bool, err
 	}()
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
-	select {
-	case o := <-done:
-		if o.panic == "" {
-			return o.result, true, o.err
+	const hint = "leave out comprehensions and disjunctions that multiply"
+	before := heap()
+	watch := time.NewTimer(watchAfter)
+	defer watch.Stop()
+	for {
+		select {
+		case o := <-done:
+			if o.panic == "" {
+				return o.result, true, o.err
+			}
+			return j.lost("CUE panics on it: "+shorten(o.panic), "leave out what is unusual in it, piece by piece, until this is gone"), false, o.err
+		case <-timer.C:
+			return j.lost(fmt.Sprintf("CUE has not evaluated it after %s", patience), hint), false, nil
+		case <-watch.C:
+			grown := func() bool { now := heap(); return now > before && now-before > maxHeap }
+			if grown() {
+				runtime.GC() // it may be garbage, of others' too
+			}
+			if grown() {
+				return j.lost(fmt.Sprintf("CUE has not evaluated it within %d MB of memory", maxHeap>>20), hint), false, nil
+			}
+			watch.Reset(watchEvery)
+		case <-ctx.Done():
+			return result{}, false, ctx.Err()
 		}
-		return j.lost("CUE panics on it: "+shorten(o.panic), "leave out what is unusual in it, piece by piece, until this is gone"), false, o.err
-	case <-timer.C:
-		return j.lost(fmt.Sprintf("CUE has not evaluated it after %s", patience), "leave out comprehensions and disjunctions that multiply"), false, nil
-	case <-ctx.Done():
-		return result{}, false, ctx.Err()
 	}
+}
+
+// heap is how many bytes of objects the process has, including those that wait to be collected.
+func heap() uint64 {
+	s := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(s)
+	return s[0].Value.Uint64()
 }
 
 // cuePanicked tells whether the function that panicked is one of CUE's.
@@ -413,7 +463,14 @@ func (j job) lost(summary, hint string) result {
 	if len(j.dir.files) > 0 {
 		at = source.Span{File: j.dir.files[0].path, Line: 1}
 	}
-	out := result{diags: []diag.Diagnostic{{Code: diag.Evaluation, Span: at, Summary: summary, Hint: hint, Tenant: j.tenant}}}
+	out := j.unknown(at)
+	out.diags = []diag.Diagnostic{{Code: diag.Evaluation, Span: at, Summary: summary, Hint: hint, Tenant: j.tenant}}
+	return out
+}
+
+// unknown is the result for a spec of which nothing but its name is known, for a reason that was reported.
+func (j job) unknown(at source.Span) result {
+	out := result{}
 	pos := &positions{root: at}
 	switch {
 	case j.definition == "":

@@ -1,6 +1,8 @@
 package load
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"path"
 	"slices"
@@ -37,12 +39,13 @@ type pkg struct {
 	dir    string
 	name   string // what the package clause has to say
 	files  []*ast.File
-	broken bool        // some file could not be parsed: nothing can be evaluated
-	spoilt bool        // there are mistakes that evaluation would only repeat: use the loose form
-	embeds bool        // the definition is unified with at the top of a file
-	inside bool        // the definition is used, but below a field
-	bad    []string    // imports that cannot be used
-	root   source.Span // where it is, or the first package clause
+	broken bool              // some file could not be parsed: nothing can be evaluated
+	spoilt bool              // there are mistakes that evaluation would only repeat: use the loose form
+	embeds bool              // the definition is unified with at the top of a file
+	inside bool              // the definition is used, but below a field
+	other  *ast.SelectorExpr // another definition of the schema that stands where this one belongs; nil: none
+	bad    []string          // imports that cannot be used
+	root   source.Span       // where it is, or the first package clause
 }
 
 // parse reads the syntax of a directory's files and reports what can be seen in it alone: syntax errors, the package
@@ -59,6 +62,12 @@ func (b *builder) parse(d *dir, definition string, r *reporter) *pkg {
 			p.broken = true
 			continue
 		}
+		if what := foreign(f.data); what != "" {
+			r.report(diag.Syntax, source.Span{File: f.path, Line: 1, Col: 1}, nil, "this is "+what+", not a tenant's CUE",
+				"begin it with package "+p.name+", and write schema.#Tenant & {…} around its fields")
+			p.broken = true
+			continue
+		}
 		parsed, err := parser.ParseFile(f.path, f.data, parser.AllErrors)
 		if err != nil {
 			r.syntax(f.path, err)
@@ -72,18 +81,75 @@ func (b *builder) parse(d *dir, definition string, r *reporter) *pkg {
 	for _, f := range p.files {
 		b.names(f, p, definition, r)
 	}
+	if p.other != nil && !p.embeds {
+		p.root = spanOf(p.other)
+	}
 	return p
 }
 
-// syntax reports all that a parser has found in a file.
+// syntax reports what a parser has found in a file, without what only follows from it: nothing more of a line that has
+// a mistake, and nothing at all below a bracket or a quotation mark without its other half.
 func (r *reporter) syntax(name string, err error) {
+	line := int32(-1)
 	for _, e := range errors.Errors(err) {
 		at := spanAt(e.Position())
 		if at.File != name {
 			at = source.Span{File: name, Line: 1}
 		}
-		r.report(diag.Syntax, at, nil, oneLine(e), "")
+		text := oneLine(e)
+		if at.Line == line || line > 0 && strings.HasSuffix(text, "found 'EOF'") {
+			continue
+		}
+		line = at.Line
+		hint := ""
+		last := strings.Contains(text, "not terminated") || strings.HasPrefix(text, "missing ','") && !strings.HasSuffix(text, "struct literal")
+		for _, found := range []string{"}", "]", ")", "EOF"} {
+			last = last || strings.HasSuffix(text, "found '"+found+"'")
+		}
+		if _, after, ok := strings.Cut(text, "illegal character U+"); ok {
+			code, _, _ := strings.Cut(after, " ")
+			switch code {
+			case "201C", "201D", "201E", "201F", "2018", "2019", "201A", "201B", "00AB", "00BB":
+				hint, last = `write straight quotes: "…"`, true
+			case "00A0", "202F", "2007", "200B", "FEFF":
+				hint, last = "it looks like a space, or like nothing: delete it, and write a plain space", true
+			}
+		}
+		r.report(diag.Syntax, at, nil, text, hint)
+		if last {
+			return
+		}
 	}
+}
+
+// foreign tells a file that is JSON or YAML and bears the name of a CUE file; it is empty for all others, even where
+// CUE takes what JSON is: a file that neither says its package nor uses the schema is no spec as it stands.
+func foreign(data []byte) string {
+	if bytes.Contains(data, []byte("schema.#")) {
+		return ""
+	}
+	items, fields := false, false
+	for line := range bytes.Lines(data) {
+		line = bytes.TrimRight(line, " \t\r\n")
+		text := bytes.TrimLeft(line, " ")
+		switch {
+		case bytes.HasPrefix(line, []byte("package ")):
+			return ""
+		case bytes.Equal(line, []byte("---")):
+			items, fields = true, true
+		case bytes.HasPrefix(text, []byte("- ")):
+			items = true
+		case bytes.HasSuffix(text, []byte(":")):
+			fields = true
+		}
+	}
+	switch {
+	case json.Valid(data):
+		return "JSON"
+	case items && fields:
+		return "YAML"
+	}
+	return ""
 }
 
 // packageName is that of the package in a directory.
@@ -166,6 +232,8 @@ func (b *builder) names(f *ast.File, p *pkg, definition string, r *reporter) {
 			if s, ok := x.(*ast.SelectorExpr); ok && b.isSchema(s.X) && selected(s) == definition {
 				p.embeds = true
 				p.root = spanOf(s)
+			} else if ok && p.other == nil && b.isSchema(s.X) && b.repo.shapes[selected(s)] != nil {
+				p.other = s
 			}
 		}
 	}
@@ -197,6 +265,11 @@ func (b *builder) names(f *ast.File, p *pkg, definition string, r *reporter) {
 					p.root = spanOf(n)
 				}
 			}
+		case *ast.CallExpr:
+			if what := multiplies(n); what != "" {
+				r.report(diag.Evaluation, spanOf(n), nil, what+" makes more than a spec can hold", "write the values down")
+				p.broken = true
+			}
 		case *ast.Attribute:
 			name, _ := n.Split()
 			switch name {
@@ -209,6 +282,31 @@ func (b *builder) names(f *ast.File, p *pkg, definition string, r *reporter) {
 		}
 		return true
 	}, nil)
+}
+
+// multiplies names a function that makes a list or a string, called with a number that is out of all proportion.
+func multiplies(call *ast.CallExpr) string {
+	const most = 100_000
+	fun, ok := call.Fun.(*ast.SelectorExpr)
+	if !ok {
+		return ""
+	}
+	from, _ := importOf(fun.X)
+	what := from + "." + selected(fun)
+	if !slices.Contains([]string{"list.Range", "list.Repeat", "strings.Repeat"}, what) {
+		return ""
+	}
+	for _, arg := range call.Args {
+		lit, ok := arg.(*ast.BasicLit)
+		if !ok || lit.Kind != token.INT {
+			continue
+		}
+		// Base 0 takes the prefixes and underscores of CUE; 1M and its like are left to the watch on the heap.
+		if n, err := strconv.ParseInt(lit.Value, 0, 64); n > most && (err == nil || errors.Is(err, strconv.ErrRange)) {
+			return what
+		}
+	}
+	return ""
 }
 
 // conjuncts are the operands of a chain of "&".

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -31,6 +32,7 @@ type dir struct {
 	path  string
 	files []file // sorted; those that could be read
 	found int    // CUE files of any condition
+	shut  bool   // it is there, and what it holds cannot be known: a problem says why
 }
 
 // snapshot is everything that a compile reads, read once.
@@ -95,7 +97,7 @@ func (r *reader) read() error {
 		return err
 	}
 	entries, _, err := r.list("tenants")
-	if err != nil {
+	if err != nil && err != errShut {
 		return err
 	}
 	for _, e := range entries {
@@ -106,6 +108,9 @@ func (r *reader) read() error {
 		mode, ok := r.mode(p, e)
 		switch {
 		case !ok:
+			if utf8.ValidString(e.Name()) {
+				r.out.tenants = append(r.out.tenants, &dir{path: p, shut: true})
+			}
 		case !mode.IsDir():
 			if isCUE(e.Name()) {
 				r.problem(diag.NoDefinition, p, "a tenant is a directory of tenants/, and this is a file",
@@ -125,15 +130,18 @@ func (r *reader) read() error {
 	return nil
 }
 
+// errShut is of a directory that is there and that a problem was reported of.
+var errShut = errors.New("the directory cannot be listed")
+
 // list gives the entries of a directory, sorted: the order of a file system is not ours. There may be no such directory.
 func (r *reader) list(p string) (entries []fs.DirEntry, exists bool, err error) {
 	entries, err = fs.ReadDir(r.fs, p)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, false, nil
-	case errors.Is(err, fs.ErrPermission) && p != "tenants":
+	case errors.Is(err, fs.ErrPermission) && p != "tenants", err != nil && escapes(err):
 		r.unreadable(p, err)
-		return nil, true, nil
+		return nil, true, errShut
 	case err != nil:
 		return nil, false, fmt.Errorf("reading %s: %w", p, err)
 	}
@@ -142,8 +150,14 @@ func (r *reader) list(p string) (entries []fs.DirEntry, exists bool, err error) 
 	return entries, true, nil
 }
 
-// mode follows a symbolic link, which must not leave the repository.
+// mode follows a symbolic link, which must not leave the repository. A name that is not UTF-8 no package fs opens.
 func (r *reader) mode(p string, e fs.DirEntry) (fs.FileMode, bool) {
+	if !utf8.ValidString(e.Name()) {
+		r.note(p, "name")
+		p = path.Dir(p) + "/" + strings.Trim(strconv.QuoteToASCII(e.Name()), `"`)
+		r.problem(diag.FileUnreadable, p, "the name is not UTF-8", "rename it")
+		return 0, false
+	}
 	if e.Type()&fs.ModeSymlink == 0 {
 		return e.Type(), true
 	}
@@ -162,6 +176,9 @@ func (r *reader) mode(p string, e fs.DirEntry) (fs.FileMode, bool) {
 // dir reads the CUE files of one directory, and hands every other entry to rest. It is nil where there is none.
 func (r *reader) dir(p string, rest func(p string, mode fs.FileMode) error) (*dir, error) {
 	entries, exists, err := r.list(p)
+	if err == errShut {
+		return &dir{path: p, shut: true}, nil
+	}
 	if err != nil || !exists {
 		return nil, err
 	}
@@ -301,13 +318,16 @@ func (r *reader) unreadable(p string, err error) {
 	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		cause = pe.Err
 	}
-	// os.Root has no error value for this; TestSymlinks notices if the words change.
-	if strings.Contains(cause.Error(), "path escapes") {
+	if escapes(err) {
 		r.problem(diag.FileEscapes, p, "the symbolic link leads out of the repository", "put the file itself here")
 		return
 	}
 	r.problem(diag.FileUnreadable, p, "it cannot be read: "+cause.Error(), "")
 }
+
+// escapes tells the error of a symbolic link that leads out of the root. os.Root has no error value for it;
+// TestFilesOnDisk notices if the words change.
+func escapes(err error) bool { return strings.Contains(err.Error(), "path escapes") }
 
 // note lets something that has no content of its own count in the digest.
 func (r *reader) note(p string, what ...string) {

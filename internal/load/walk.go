@@ -221,6 +221,9 @@ func (w *walker) children(v cue.Value, s *shape, path []string, isList bool) *no
 			n.fields = append(n.fields, nodeField{name, child})
 		}
 	}
+	if isList {
+		w.twice(n, s, path, arcs)
+	}
 	if isList && s.filled && len(arcs) == 0 {
 		w.emptyList(path)
 	}
@@ -282,6 +285,9 @@ func cuePath(v cue.Value) []string {
 // place is where the value at a path was written: the field itself, what a reference on the way to it stands for, or
 // the nearest thing above.
 func (w *walker) place(path []string, v cue.Value) source.Span {
+	if len(path) == 0 {
+		return w.pos.root
+	}
 	if e := w.pos.find(path); e != nil {
 		return w.pos.span(e.value)
 	}

@@ -3,6 +3,7 @@ package load
 import (
 	"fmt"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -217,16 +218,8 @@ func (w *walker) checkString(n *node, s *shape, path []string, at func() source.
 	case s.pattern != nil && !s.pattern.MatchString(n.text):
 		w.badFormat(n.text, s, path, at())
 		return nil
-	case s.name == "#CIDR":
-		return w.checkCIDR(n, path, at)
-	case s.name == "#Cron":
-		if err := checkCron(n.text); err != nil {
-			w.report(diag.BadCron, at(), path, fmt.Sprintf("%s %s is not a cron schedule: %s", w.what(path), quote(n.text), err),
-				`the five fields are minute, hour, day of month, month and day of week, such as "0 3 * * *"`)
-			return nil
-		}
 	}
-	return n
+	return w.beyondPattern(n, s, path, at)
 }
 
 // either lists alternatives.
@@ -290,7 +283,14 @@ func remedy(text string, s *shape) string {
 		if strings.HasPrefix(text, "@") {
 			return diag.DidYouMean(text, []string{"@hourly", "@daily", "@weekly", "@monthly", "@yearly"})
 		}
-		return fmt.Sprintf("it has %d fields, and five are needed", len(strings.Fields(text)))
+		if n := len(strings.Fields(text)); n != 5 {
+			return fmt.Sprintf("it has %d fields, and five are needed", n)
+		}
+		return "put one space between two fields, and none around them"
+	case "#GitURL", "#ChartURL":
+		if u, err := url.Parse(text); err == nil && u.User != nil {
+			return withoutCredentials
+		}
 	case "#Version":
 		candidates = append(candidates, text+".0", text+".0.0")
 		if strings.ContainsAny(text, "^~*xX<>=") {
@@ -316,24 +316,6 @@ func remedy(text string, s *shape) string {
 	return ""
 }
 
-func (r *reporter) checkCIDR(n *node, path []string, at func() source.Span) *node {
-	p, err := netip.ParsePrefix(n.text)
-	if err != nil {
-		reason := strings.TrimPrefix(err.Error(), fmt.Sprintf("netip.ParsePrefix(%q): ", n.text))
-		if i := strings.LastIndex(reason, "): "); i >= 0 {
-			reason = reason[i+3:]
-		}
-		r.report(diag.BadCIDR, at(), path, fmt.Sprintf("%s %s is not an address range: %s", r.what(path), quote(n.text), reason), "")
-		return nil
-	}
-	if p != p.Masked() {
-		r.report(diag.BadCIDR, at(), path, fmt.Sprintf("%s %s has bits set beyond its prefix length", r.what(path), quote(n.text)),
-			fmt.Sprintf("the range is %q, and the single address %q", p.Masked(), netip.PrefixFrom(p.Addr(), p.Addr().BitLen())))
-		return nil
-	}
-	return n
-}
-
 func (r *reporter) checkNumber(n *node, s *shape, path []string, at func() source.Span) *node {
 	f, err := strconv.ParseFloat(n.text, 64)
 	ok := err == nil
@@ -356,7 +338,11 @@ func (r *reporter) checkNumber(n *node, s *shape, path []string, at func() sourc
 	if ok {
 		return n
 	}
-	r.report(diag.OutOfRange, at(), path, fmt.Sprintf("%s is %s, and must be %s", r.what(path), shorten(n.text), s.limits()), "")
+	hint := ""
+	if r.what(path) == "runAs" && f == 0 {
+		hint = "it is root, which no container runs as: leave runAs out, or name the image's own user"
+	}
+	r.report(diag.OutOfRange, at(), path, fmt.Sprintf("%s is %s, and must be %s", r.what(path), shorten(n.text), s.limits()), hint)
 	return nil
 }
 
