@@ -6,7 +6,7 @@
 package check
 
 import (
-	"bytes"
+	"encoding/json"
 	"fmt"
 	"runtime"
 	"slices"
@@ -14,8 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
-	"sigs.k8s.io/yaml"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/zavestudios/zave/internal/check/schemas"
 	"github.com/zavestudios/zave/internal/diag"
@@ -109,14 +108,9 @@ func one(o object.Object, k schemas.Kind, minor string, catalogue *schemas.Catal
 		report(diag.UnknownKind, otherVersions(catalogue.Kinds(minor), o), "no %s is served as %s on Kubernetes %s", o.Kind, apiVersion(o), minor)
 		return out
 	}
-	text, err := yaml.YAMLToJSONStrict(o.YAML)
+	value, err := decode(o.YAML)
 	if err != nil {
 		report(diag.InvalidObject, "", "it is not YAML: %s", oneLine(err.Error()))
-		return out
-	}
-	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
-	if err != nil {
-		report(diag.InvalidObject, "", "it is not one document: %s", oneLine(err.Error()))
 		return out
 	}
 	if what := differs(o, value); what != "" {
@@ -132,7 +126,11 @@ func one(o object.Object, k schemas.Kind, minor string, catalogue *schemas.Catal
 		}
 		return out
 	}
-	errs, err := meaning(k, text)
+	var errs field.ErrorList
+	text, err := json.Marshal(value)
+	if err == nil {
+		errs, err = meaning(k, text)
+	}
 	if err != nil {
 		report(diag.InvalidObject, "", "%s", oneLine(err.Error()))
 	}

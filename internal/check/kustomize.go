@@ -7,12 +7,14 @@ import (
 	"slices"
 	"strings"
 
+	"sigs.k8s.io/kustomize/api/konfig"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/kustomize/kyaml/resid"
 
 	"github.com/zavestudios/zave/internal/diag"
+	"github.com/zavestudios/zave/internal/object"
 	"github.com/zavestudios/zave/internal/source"
 	"github.com/zavestudios/zave/internal/tree"
 )
@@ -27,8 +29,13 @@ const kustomization = "kustomization.yaml"
 // nothing else are their children's sum, so that only an object that stands twice can break them, and they are not
 // built: the time kustomize takes grows with the square of the number of objects in one build (0.03 s for 100, 1 s
 // for 1,000 and 11 s for 3,000).
-func Kustomizations(files []tree.File) diag.List {
+//
+// The known objects are those that Schemas checks. A directory that does nothing but list such objects, each with
+// exactly the bytes of its file, builds as its objects do, and kustomize builds it only for a kind that it has not
+// built yet in this call: see known.go. Without known objects, kustomize builds all.
+func Kustomizations(files []tree.File, known ...object.Object) diag.List {
 	c := &kustomizer{fs: filesys.MakeFsInMemory(), dirs: map[string]*directory{}, owners: map[identity]string{}}
+	c.known.add(known)
 	exists := map[string]bool{}
 	for _, f := range files {
 		exists[f.Path] = true
@@ -52,6 +59,8 @@ func Kustomizations(files []tree.File) diag.List {
 			c.report(diag.KustomizeFails, f.Path, "there is no kustomization.yaml beside it")
 		} else if !d.broken && !d.files[name] {
 			c.report(diag.KustomizeFails, f.Path, "the kustomization.yaml beside it does not list it")
+		} else if d.plain {
+			d.plain = c.known.lists(d, f)
 		}
 	}
 
@@ -75,11 +84,14 @@ func Kustomizations(files []tree.File) diag.List {
 
 // directory is what one kustomization.yaml says.
 type directory struct {
-	files    map[string]bool // files that it refers to in its own directory
-	children []string        // directories that it includes
-	sum      bool            // it does nothing but include directories
-	broken   bool            // it has been reported, and kustomize must not see it: it might reach for the network
-	state    state
+	files     map[string]bool // files that it refers to in its own directory
+	children  []string        // directories that it includes
+	sum       bool            // it does nothing but include directories
+	plain     bool            // it does nothing but include directories and list files beside it by their names
+	objects   []object.Object // the known objects in those files, of a plain directory
+	broken    bool            // it has been reported, and kustomize must not see it: it might reach for the network
+	component bool            // it is for the components of others, who must not include it as a resource
+	state     state
 }
 
 type state uint8
@@ -102,6 +114,7 @@ type kustomizer struct {
 	fs     filesys.FileSystem
 	dirs   map[string]*directory
 	owners map[identity]string
+	known  known
 }
 
 func (c *kustomizer) report(code diag.Code, file, format string, args ...any) {
@@ -126,6 +139,7 @@ func (c *kustomizer) read(f tree.File, exists map[string]bool) *directory {
 	rest := k
 	rest.TypeMeta, rest.MetaData, rest.Resources = types.TypeMeta{}, nil, nil
 	d.sum = reflect.DeepEqual(rest, types.Kustomization{})
+	d.plain = true
 	k.FixKustomization() // the old names of fields
 	dir := path.Dir(f.Path)
 	seen := map[string]bool{}
@@ -142,6 +156,8 @@ func (c *kustomizer) read(f tree.File, exists map[string]bool) *directory {
 			fail("it lists %s, which another directory's kustomization.yaml must", entry)
 		default:
 			d.files[path.Base(at)] = true
+			// Kustomize reads paths with these characters in its own ways.
+			d.plain = d.plain && !strings.ContainsAny(entry, `/\:?@`)
 		}
 		seen[at] = true
 	}
@@ -153,6 +169,13 @@ func (c *kustomizer) read(f tree.File, exists map[string]bool) *directory {
 			d.files[path.Base(at)] = true
 		}
 	}
+	d.component = k.Kind == types.ComponentKind
+	d.sum = d.sum && !d.component
+	for _, other := range konfig.RecognizedKustomizationFileNames() {
+		// Kustomize refuses to choose between two.
+		d.sum = d.sum && (other == kustomization || !exists[path.Join(dir, other)])
+	}
+	d.plain = d.plain && d.sum && !d.broken && len(d.files) > 0
 	d.sum = d.sum && len(d.files) == 0
 	return d
 }
@@ -210,12 +233,22 @@ func (c *kustomizer) build(name string) bool {
 	}
 	d.state = underWay
 	var failure error
-	whole := !d.sum && c.sound(name, map[string]bool{})
+	mixed := slices.ContainsFunc(d.children, func(child string) bool { return c.dirs[child].component })
+	whole := (!d.sum || mixed) && c.sound(name, map[string]bool{})
+	if whole && !mixed && c.known.builds(d) {
+		for _, o := range d.objects {
+			c.own(resid.NewResIdWithNamespace(resid.NewGvk(o.Group, o.Version, o.Kind), o.Name, o.Namespace), name)
+		}
+		whole = false // the rest is a sum
+	}
 	if whole {
 		objects, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(c.fs, name)
 		if err == nil {
 			for _, r := range objects.Resources() {
 				c.own(r.CurId(), name)
+			}
+			if d.plain {
+				c.known.built(d.objects)
 			}
 			c.settle(name)
 			return true

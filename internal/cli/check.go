@@ -55,7 +55,7 @@ func (a *app) check(ctx context.Context, format string) error {
 		}
 		a.stages.begin("kustomize")
 		err = a.abandonable(ctx, func() error {
-			list = check.Kustomizations(result.Tree.Files())
+			list = check.Kustomizations(result.Tree.Files(), result.Objects.All()...)
 			return nil
 		})
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/zavestudios/zave/internal/check"
 	"github.com/zavestudios/zave/internal/estate"
 	"github.com/zavestudios/zave/internal/load"
 	"github.com/zavestudios/zave/internal/tree"
@@ -118,6 +119,32 @@ func BenchmarkBuild(b *testing.B) {
 		measure(b, func() {
 			i++
 			put(b, filepath.Join(root, fmt.Sprint("out-", i)), compile(b, read(b, root, load.Options{})).Tree)
+		})
+	})
+}
+
+// BenchmarkCheck is what `zave check` adds to a compile: every object against its schema and the API server's rules,
+// and every kustomization.yaml.
+func BenchmarkCheck(b *testing.B) {
+	sizes(b, func(b *testing.B, n int) {
+		r := compile(b, read(b, "", load.Options{FS: mapFS(n)}))
+		var clusters []check.Cluster
+		for _, c := range r.Platform.Clusters {
+			clusters = append(clusters, check.Cluster{Name: c.Name, Kubernetes: c.Kubernetes, Span: c.Origin})
+		}
+		b.Run("schemas", func(b *testing.B) {
+			measure(b, func() {
+				if list, err := check.Schemas(r.Objects.All(), clusters); err != nil || list.Len() > 0 {
+					b.Fatal(err, list.Sorted())
+				}
+			})
+		})
+		b.Run("kustomizations", func(b *testing.B) {
+			measure(b, func() {
+				if list := check.Kustomizations(r.Tree.Files(), r.Objects.All()...); list.Len() > 0 {
+					b.Fatal(list.Sorted())
+				}
+			})
 		})
 	})
 }
