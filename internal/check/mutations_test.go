@@ -212,7 +212,13 @@ func TestMutations(t *testing.T) {
 		{"ServiceMonitor", `spec.endpoints[0].port = 9394`, `spec.endpoints[0].port is a number, and must be a string`},
 		{"PrometheusRule", `spec.groups[0].rules[0].for = 5 minutes`, `spec.groups[0].rules[0].for is "5 minutes", and must match`},
 		{"PrometheusRule", `spec.groups[1] = {name: slo-panchito, rules: [{alert: TenantErrorBudgetBurn, expr: up == 0, for: 1h, labels: {severity: warning, team: data, tenant: panchito, window: 3d}, annotations: {summary: panchito fails requests fast enough to use 10% of its 30-day error budget within 3d}}]}`, `spec.groups has two items with name slo-panchito, the ones at 0 and 1`},
-		// What follows was not sent to a server.
+		// Of what follows, the built-in kinds were sent to one; the definitions of the others were read.
+		{"CronJob", `spec.jobTemplate.spec.completionMode = Indexed`, `spec.jobTemplate.spec.completions is missing: goes with the mode Indexed`},
+		{"Service", `spec.sessionAffinity = None; spec.sessionAffinityConfig = {clientIP: {timeoutSeconds: 0}}`, ``},
+		{"Service", `spec.sessionAffinity = ClientIP; spec.sessionAffinityConfig = {clientIP: {timeoutSeconds: 0}}`, `spec.sessionAffinityConfig.clientIP.timeoutSeconds is "0": must be between 1 and 86400`},
+		{"Service", `spec.type = NodePort; spec.ports[0].nodePort = 30001; spec.externalTrafficPolicy = Local`, ``},
+		{"ResourceQuota", `spec.scopes = [Terminating]; spec.hard = {pods: 1, limits.cpu: 3, requests.memory: 1Gi}`, ``},
+		{"LimitRange", `spec.limits[0].maxLimitRequestRatio = {cpu: 4}`, ``},
 		{"CronJob", `spec.timeZone = Europe/Berlin`, ``},
 		{"CronJob", `spec.timeZone = ../etc`, `spec.timeZone is "../etc": is not a time zone`},
 		{"Deployment", `spec.minReadySeconds = 600`, `spec.progressDeadlineSeconds is "600": must be more than minReadySeconds`},

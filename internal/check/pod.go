@@ -71,8 +71,6 @@ func podSpec(p *corev1.PodSpec, restart []corev1.RestartPolicy, at *field.Path) 
 		}
 		if s.TopologyKey == "" {
 			errs = append(errs, field.Required(at.Child("topologyKey"), ""))
-		} else {
-			errs = append(errs, metavalidation.ValidateLabelName(s.TopologyKey, at.Child("topologyKey"))...)
 		}
 		if len(s.MatchLabelKeys) > 0 && s.LabelSelector == nil {
 			errs = append(errs, field.Forbidden(at.Child("matchLabelKeys"), "does not go without labelSelector"))
