@@ -33,9 +33,12 @@ const slow = 200 * time.Millisecond
 // Main runs the command that the arguments, without the program's name, call for, and gives the exit code. It changes
 // the working directory of the process: to that of -C, and then to the repository's root.
 //
-// It leaves the garbage collector as it is: 1,000 tenants of 29 files took 1.6 CPU-seconds and 146 MB with the default,
-// and the gain of GOGC=200 (1.5 and 183 MB) was within the noise.
+// It has the garbage collector run somewhat more often than by default, unless GOGC says otherwise: 1,000 tenants of 46
+// files each then take a tenth less memory, at a price in time that is within the noise.
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(70)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	a := newApp(stdin, stdout, stderr)
