@@ -66,14 +66,10 @@ func merge(dir string, files fs.FS) error {
 	})
 }
 
-// condition adds [root], for who may write anywhere, and [dev:NAME], for a device that exists.
+// condition adds [root], for who may write anywhere.
 func condition(cond string) (bool, error) {
 	if cond == "root" {
 		return os.Geteuid() == 0, nil
-	}
-	if name, ok := strings.CutPrefix(cond, "dev:"); ok {
-		_, err := os.Stat("/dev/" + name)
-		return err == nil, nil
 	}
 	return false, errors.New("unknown condition")
 }

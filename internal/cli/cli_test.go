@@ -259,7 +259,7 @@ func FuzzUsage(f *testing.F) {
 		args := strings.Fields(line)
 		for _, a := range args {
 			if a == "man" || strings.HasPrefix(a, "-") && strings.ContainsAny(a, "Co") {
-				t.Skip("writes, or goes somewhere else")
+				return // it would write, or go somewhere else
 			}
 		}
 		t.Chdir(dir)
