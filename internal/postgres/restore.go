@@ -1,0 +1,934 @@
+package postgres
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/zavestudios/zave/internal/postgres/archive"
+	"github.com/zavestudios/zave/internal/postgres/state"
+)
+
+// RestoreOptions say what is restored, and what may be done with it.
+type RestoreOptions struct {
+	// Credentials hold the passwords of the tenant's migrator, which loads, and of its role for backups, which compares;
+	// that of the application's login where it owns large objects. Those of all roles where they are to be made first.
+	Credentials Credentials
+	Store       archive.Store
+	Trust       archive.Trust
+	Identities  *archive.Identities
+	At          string // the archive's ID, or how it begins; empty: the newest
+	From        Source // what the archive says of itself; what is empty is as the tenant's
+	Replace     bool   // have the restored database take the place of the tenant's, once it is verified
+	// AllowDrop names databases that may be dropped: the tenant's, once another has taken its place.
+	AllowDrop      []string
+	Keep           bool   // leave a database that could not be restored, for a look at it
+	PgRestore      string // path of pg_restore; empty: the one on the PATH
+	AllowOldClient bool   // a pg_restore that runs what a crafted archive says; for archives that are surely one's own
+	Temporary      string // directory for the encrypted archive; empty: the system's
+	Verify         *VerifyOptions
+	Progress       func(doing string)
+}
+
+// Source is what an archive is of.
+type Source struct{ Tenant, Database, Cluster string }
+
+// Restored is what a Restore did.
+type Restored struct {
+	Manifest *archive.Manifest
+	Key      archive.PublicKey // of who signed the archive; empty: it was not held against a key
+	Database string            // where it is
+	Before   string            // what the tenant's database is called that it took the place of, closed; empty: none
+	Dropped  bool              // and that one is gone
+	Resumed  bool              // it had been loaded by an earlier run, which ended before it took its place
+	Warnings []string          // what was left out, and what pg_restore said
+	Report   *Report           // of the verification that was asked for; nil: none was
+}
+
+// Restore brings a tenant's database back from an archive, into a new database beside the tenant's.
+//
+// Before anything is touched, the archive is whole, its signature holds, it is this tenant's, it can be decrypted to
+// its end, and pg_restore can read it. Then the new database is bootstrapped from the spec as any other, loaded by the
+// tenant's migrator as the tenant's owner, never with the platform's rights, granted as it was, and compared with the
+// manifest: rows, digests, sequences, large objects, constraints, extensions, policies and grants; and a plan for it
+// must be empty. With Replace it then takes the place of the tenant's database, in one transaction; the old one is
+// kept, closed, under another name. A run that was killed can be run again: what it loaded is verified anew and not
+// loaded twice, and the tenant's database is open again.
+//
+// A database that could not be restored is removed. An error is a *Problem or the context's; it says what differs.
+func (s *Server) Restore(ctx context.Context, want *state.Desired, tenant string, o RestoreOptions) (*Restored, error) {
+	r, err := s.newRestore(want, tenant, o)
+	if err != nil {
+		return nil, err
+	}
+	out, err := r.run(ctx)
+	return out, explainArchive(err)
+}
+
+// RestoreTest restores a tenant's newest archive, or another, into a database of its own, compares it with the
+// manifest, and removes it. It also removes what an earlier test left that was killed, once it is a day old.
+func (s *Server) RestoreTest(
+	ctx context.Context, want *state.Desired, tenant string, o RestoreOptions,
+) (*Restored, error) {
+	o.Replace, o.AllowDrop, o.Keep = false, nil, false
+	r, err := s.newRestore(want, tenant, o)
+	if err != nil {
+		return nil, err
+	}
+	r.test = true
+	out, err := r.run(ctx)
+	return out, explainArchive(err)
+}
+
+// restore is one under way.
+type restore struct {
+	*Server
+	want    *state.Desired
+	tenant  state.Tenant
+	o       RestoreOptions
+	doing   func(string)
+	test    bool // into a database that is removed again
+	inPlace bool // into the tenant's own, which is new and empty
+
+	program *program
+	version int       // of the server
+	now     time.Time // by the server's clock, when the restore began
+	entry   *archive.Entry
+	spool   *archive.Spool
+	toc     *contents
+	out     *Restored
+}
+
+func (s *Server) newRestore(want *state.Desired, tenant string, o RestoreOptions) (*restore, error) {
+	t, err := tenantOf(want, tenant)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range []struct{ role, file string }{{t.Roles.Migrator, "migrator"}, {t.Roles.Backup, "backup"}} {
+		if o.Credentials[n.role] == "" {
+			return nil, &Problem{
+				Text: "there is no password of the role " + n.role + ", and a restore logs in as the tenant, never as the platform",
+				Hint: "it is the file " + n.file + " of the credentials", Input: true,
+			}
+		}
+	}
+	if o.Identities == nil {
+		return nil, &Problem{Text: "there is no identity to decrypt the backup with", Hint: "give the age identity",
+			Input: true}
+	}
+	if o.From.Tenant == "" {
+		o.From.Tenant = t.Name
+	}
+	if o.From.Database == "" {
+		o.From.Database = t.Database
+	}
+	if o.From.Cluster == "" {
+		o.From.Cluster = want.Cluster
+	}
+	r := &restore{Server: s, want: want, tenant: t, o: o, doing: o.Progress, out: &Restored{}}
+	if r.doing == nil {
+		r.doing = func(string) {}
+	}
+	return r, nil
+}
+
+func (r *restore) run(ctx context.Context) (*Restored, error) {
+	if err := r.look(ctx); err != nil {
+		return nil, err
+	}
+	if !r.test && !r.inPlace {
+		switch name, err := r.loaded(ctx); {
+		case err != nil:
+			return nil, err
+		case name != "":
+			r.doing("verifying " + name + ", which an earlier run has loaded")
+			r.out.Database, r.out.Resumed = name, true
+			if err := r.verifyAgain(ctx); err != nil {
+				if !errors.Is(err, errDiffers) {
+					return nil, err
+				}
+				// It has been in use since, or is half a one: it stays as it is, and is not put in anybody's place.
+				r.out.Warnings = append(r.out.Warnings, name+" was restored from the same backup, and is no longer as it was")
+				r.out.Resumed = false
+			}
+		}
+	}
+	if !r.out.Resumed {
+		if err := r.check(ctx); err != nil {
+			return nil, err
+		}
+		defer r.spool.Close()
+		if err := r.fill(ctx); err != nil {
+			return nil, r.abandon(ctx, err)
+		}
+	}
+	if err := r.attack(ctx); err != nil {
+		if r.test {
+			err = r.abandon(ctx, err)
+		}
+		return r.out, err
+	}
+	if !r.test && !r.inPlace {
+		if err := r.mark(ctx); err != nil {
+			return r.out, err
+		}
+	}
+	switch {
+	case r.test:
+		r.doing("removing " + r.out.Database)
+		if err := r.drop(ctx, r.out.Database); err != nil {
+			return r.out, fmt.Errorf("the backup is good, but its test could not be removed: %w", err)
+		}
+		if err := r.sweep(ctx); err != nil {
+			return r.out, fmt.Errorf("the backup is good, but what an earlier test left could not be removed: %w", err)
+		}
+	case r.o.Replace:
+		if err := r.replace(ctx); err != nil {
+			return r.out, err
+		}
+	}
+	return r.out, nil
+}
+
+// look finds the archive, and what the server is. It changes nothing.
+func (r *restore) look(ctx context.Context) (err error) {
+	if r.program, err = findProgram(ctx, "pg_restore", r.o.PgRestore); err != nil {
+		return err
+	}
+	if !r.program.safe() && !r.o.AllowOldClient {
+		return &Problem{
+			Text: fmt.Sprintf("pg_restore is of version %s, which runs what a crafted archive tells it to, on this machine",
+				r.program.text),
+			Hint: "use 18.7, 17.12, 16.16, 15.20 or newer; zave's image has one", Input: true,
+		}
+	}
+	conn, err := r.home(ctx, r.want)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	r.version = serverVersion(conn)
+	if err := conn.QueryRow(ctx, "SELECT clock_timestamp()").Scan(&r.now); err != nil {
+		return err
+	}
+	if major := r.version / 10000; r.program.major() < major {
+		return &Problem{
+			Text: fmt.Sprintf("pg_restore is of version %s, and the server of %d", r.program.text, major),
+			Hint: fmt.Sprintf("install PostgreSQL's client programs of version %d or newer", major), Input: true,
+		}
+	}
+	r.doing("looking for the backup")
+	set := archive.Set{Tenant: r.o.From.Tenant, Database: r.o.From.Database}
+	entries, err := archive.List(ctx, r.o.Store, set, r.o.From.Cluster, r.o.Trust)
+	if err != nil {
+		return err
+	}
+	if r.entry, err = archive.Find(entries, r.o.At, r.now); err != nil {
+		return err
+	}
+	r.out.Manifest, r.out.Key = r.entry.Manifest, r.entry.Key
+	return r.suits(r.entry.Manifest)
+}
+
+// suits refuses an archive that is good and cannot be restored here.
+func (r *restore) suits(m *archive.Manifest) error {
+	t := r.tenant
+	refuse := func(hint, format string, args ...any) error {
+		return &Problem{Text: "the backup " + m.ID + " is refused: " + fmt.Sprintf(format, args...), Hint: hint, Input: true}
+	}
+	if was, is := m.Server/10000, r.version/10000; was > is {
+		return refuse("restore it on that version or a newer one",
+			"it was taken from PostgreSQL %d, and the server is PostgreSQL %d: a dump goes no way back", was, is)
+	}
+	if m.Schema != t.Schema {
+		return refuse("", "the tenant's schema is %s in it, and %s in the spec", m.Schema, t.Schema)
+	}
+	var lacking []string
+	for _, x := range m.Evidence.Extensions {
+		if x.Name != "plpgsql" && !slices.Contains(t.Extensions, x.Name) {
+			lacking = append(lacking, x.Name)
+		}
+	}
+	if len(lacking) > 0 {
+		return refuse("put them on the tenant's list", "extensions of it are not on the tenant's list: %s",
+			strings.Join(lacking, ", "))
+	}
+	names := r.names()
+	for _, p := range m.Evidence.Policies {
+		for _, role := range p.Roles {
+			if _, ours := names[role]; !ours && r.renames() {
+				return refuse("restore it where the roles have the same names, or take the policy away and back up again",
+					"its policy %s on %s is for %s, which is none of the tenant's roles, and those have other names here", p.Name,
+					p.Table, role)
+			}
+		}
+	}
+	for _, l := range m.Evidence.LargeObjects.Owned {
+		if _, _, err := r.keeper(l.Owner); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// names maps the archive's names of the tenant's roles to those here.
+func (r *restore) names() map[string]string {
+	was, is := r.out.Manifest.Roles.All(), r.tenant.Roles.All()
+	out := map[string]string{}
+	for i := range was {
+		out[was[i]] = is[i]
+	}
+	return out
+}
+
+// renames tells whether any role has another name here.
+func (r *restore) renames() bool {
+	for was, is := range r.names() {
+		if was != is {
+			return true
+		}
+	}
+	return false
+}
+
+// keeper says who logs in to make the large objects of an owner's in the archive, and whom it acts as; empty: itself.
+// Those of the two logins of rotation are made by whichever login the application has a password for, as each has the
+// rights of the other's.
+func (r *restore) keeper(owner string) (login, as string, err error) {
+	roles := r.tenant.Roles
+	role, ours := r.names()[owner]
+	switch {
+	case !ours || role == roles.Owner:
+		return roles.Migrator, roles.Owner, nil
+	case role == roles.App || role == roles.AppA || role == roles.AppB:
+		for _, login := range []string{role, roles.App, roles.AppA, roles.AppB} {
+			if r.o.Credentials[login] != "" {
+				return login, "", nil
+			}
+		}
+	case r.o.Credentials[role] != "":
+		return role, "", nil
+	}
+	return "", "", &Problem{
+		Text: fmt.Sprintf("there is no password of the role %s, and large objects of the backup are its own", role),
+		Hint: "give the tenant's credentials in full", Input: true,
+	}
+}
+
+// check brings the archive here and looks at all of it. It changes nothing.
+func (r *restore) check(ctx context.Context) (err error) {
+	r.doing("fetching the backup " + r.entry.ID)
+	if r.spool, err = archive.Fetch(ctx, r.o.Store, r.entry, r.o.Temporary); err != nil {
+		return err
+	}
+	r.doing("checking the backup " + r.entry.ID)
+	c := chooser{
+		schema: r.tenant.Schema, extensions: r.tenant.ExtensionSchema, policies: !r.renames(), large: map[uint32]bool{},
+	}
+	for _, l := range r.entry.Manifest.Evidence.LargeObjects.Owned {
+		if _, as, err := r.keeper(l.Owner); err == nil && as == r.tenant.Roles.Owner {
+			for _, oid := range l.OIDs {
+				c.large[oid] = true
+			}
+		}
+	}
+	if r.toc, err = r.program.contents(ctx, r.spool, r.o.Identities, c); err == nil && len(r.toc.outside) > 0 {
+		err = &Problem{
+			Text: fmt.Sprintf("the backup %s is refused: it holds what lies outside of the tenant's schema %s: %s", r.entry.ID,
+				r.tenant.Schema, strings.Join(r.toc.outside[:min(5, len(r.toc.outside))], ", ")),
+			Hint: "a tenant has no rights there; move it into the schema and back up again", Input: true,
+		}
+	}
+	if err != nil {
+		return errors.Join(err, r.spool.Close())
+	}
+	for _, left := range r.toc.left {
+		r.out.Warnings = append(r.out.Warnings, "left out, since a tenant may not make it: "+left)
+	}
+	return nil
+}
+
+// The words in the names of databases that are made here.
+const (
+	restoreWord = "restore"
+	testWord    = "restoretest"
+	beforeWord  = "before"
+)
+
+// stampedTime is how a time stands in such a name.
+const stampedTime = "20060102t150405z"
+
+// stamped names a database beside another: db_panchito_restore_20261124t012847z. What is too long for PostgreSQL is cut
+// and given a digest of the whole.
+func stamped(database, word string, at time.Time) string {
+	suffix := "_" + word + "_" + at.UTC().Format(stampedTime)
+	return stem(database, len(suffix)) + suffix
+}
+
+func stem(database string, suffix int) string {
+	room := state.MaxIdentifier - suffix
+	if len(database) <= room {
+		return database
+	}
+	sum := sha256.Sum256([]byte(database))
+	tail := "_" + hex.EncodeToString(sum[:4])
+	cut := database[:room-len(tail)]
+	for len(cut) > 0 && !validEnd(cut) {
+		cut = cut[:len(cut)-1]
+	}
+	return cut + tail
+}
+
+// validEnd tells whether a text does not end within a character.
+func validEnd(s string) bool { return strings.ToValidUTF8(s, "") == s }
+
+// stampOf gives the time in a name that stamped made, and whether it is one.
+func stampOf(name, database, word string) (time.Time, bool) {
+	suffix := len("_" + word + "_" + stampedTime)
+	if len(name) <= suffix || name[:len(name)-suffix] != stem(database, suffix) {
+		return time.Time{}, false
+	}
+	at, err := time.Parse("_"+word+"_"+stampedTime, name[len(name)-suffix:])
+	return at, err == nil
+}
+
+// copied is the desired state with the tenant alone, in another database.
+func (r *restore) copied(database string) *state.Desired {
+	d := *r.want
+	t := r.tenant
+	t.Database = database
+	d.Tenants = []state.Tenant{t}
+	return &d
+}
+
+// restoredMark is what follows the tenant's mark on a database that was restored, and verified.
+func restoredMark(id string) string { return ", restored from " + id }
+
+// loaded finds a database that an earlier run restored from this very archive, and did not put in its place.
+func (r *restore) loaded(ctx context.Context) (string, error) {
+	databases, err := r.databases(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, d := range slices.Backward(databases) {
+		if _, ok := stampOf(d.name, r.tenant.Database, restoreWord); ok &&
+			d.comment == r.tenant.Comment()+restoredMark(r.entry.ID) && d.open {
+			return d.name, nil
+		}
+	}
+	return "", nil
+}
+
+type databaseRow struct {
+	name, comment string
+	open          bool
+}
+
+// databases lists those that are the platform's and marked as the tenant's, by name.
+func (r *restore) databases(ctx context.Context) ([]databaseRow, error) {
+	conn, err := r.home(ctx, r.want)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	rows, err := conn.Query(ctx, `
+		SELECT d.datname::text, coalesce(shobj_description(d.oid, 'pg_database'), ''), d.datallowconn
+		FROM pg_database d WHERE pg_get_userbyid(d.datdba) = $1 ORDER BY d.datname::text COLLATE "C"`, r.want.Instance.Role)
+	if err != nil {
+		return nil, err
+	}
+	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (databaseRow, error) {
+		var d databaseRow
+		return d, row.Scan(&d.name, &d.comment, &d.open)
+	})
+	return slices.DeleteFunc(all, func(d databaseRow) bool { return !r.tenant.Owns(d.comment) }), err
+}
+
+// fill makes the database, loads it and compares it.
+func (r *restore) fill(ctx context.Context) error {
+	word := restoreWord
+	if r.test {
+		word = testWord
+	}
+	name := stamped(r.tenant.Database, word, r.now)
+	if r.inPlace {
+		name = r.tenant.Database
+	} else {
+		databases, err := r.databases(ctx)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(databases, func(d databaseRow) bool { return d.name == name }) {
+			return &Problem{Text: "there is a database " + name + " already: another restore began in the same second",
+				Hint: "run it again"}
+		}
+	}
+	r.doing("making " + name)
+	desired := r.copied(name)
+	// From here on there may be something to remove.
+	r.out.Database = name
+	if _, err := r.Apply(ctx, desired, ApplyOptions{Credentials: r.credentials()}); err != nil {
+		return err
+	}
+	if err := r.unlimit(ctx, name); err != nil {
+		return err
+	}
+	if err := r.makeLarge(ctx, name); err != nil {
+		return err
+	}
+	r.doing("loading " + name)
+	warnings, err := r.loadInto(ctx, r.program, r.spool, r.o.Identities, r.toc, r.tenant, name,
+		r.o.Credentials[r.tenant.Roles.Migrator], r.version)
+	if err != nil {
+		return err
+	}
+	r.out.Warnings = append(r.out.Warnings, warnings...)
+	r.doing("granting in " + name)
+	if err := r.settle(ctx, name); err != nil {
+		return err
+	}
+	if _, err := r.Apply(ctx, desired, ApplyOptions{}); err != nil {
+		return err
+	}
+	r.doing("verifying " + name)
+	return r.verify(ctx)
+}
+
+// credentials are those that a bootstrap sets: where the roles exist, they keep what they have.
+func (r *restore) credentials() Credentials {
+	out := Credentials{}
+	for _, role := range r.tenant.Roles.Logins() {
+		if p := r.o.Credentials[role]; p != "" {
+			out[role] = p
+		}
+	}
+	return out
+}
+
+// unlimit lifts the limit of temporary files from the database, which building a large index would meet. The Apply
+// after the load sets it again.
+func (r *restore) unlimit(ctx context.Context, name string) error {
+	conn, err := r.home(ctx, r.want)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	var may bool
+	err = conn.QueryRow(ctx, "SELECT has_parameter_privilege('temp_file_limit', 'SET')").Scan(&may)
+	if err != nil || !may {
+		return err
+	}
+	_, err = conn.Exec(ctx, "ALTER DATABASE "+state.Ident(name)+" SET temp_file_limit = -1")
+	return err
+}
+
+// asTenant logs in as one of the tenant's roles, with a search_path in which only the system's names count and no
+// limits of time, and has it act as another.
+func (r *restore) asTenant(ctx context.Context, database, login, as string) (*Conn, error) {
+	config := r.config.Copy()
+	config.Database, config.User, config.Password = database, login, r.o.Credentials[login]
+	config.RequireAuth = "!password"
+	for name, value := range map[string]string{
+		"application_name":                    "zave restore",
+		"search_path":                         "pg_catalog, pg_temp",
+		"statement_timeout":                   "0",
+		"lock_timeout":                        "0",
+		"idle_in_transaction_session_timeout": "0",
+		"standard_conforming_strings":         "on",
+		"client_min_messages":                 "warning",
+	} {
+		config.RuntimeParams[name] = value
+	}
+	conn, err := r.connectSoon(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	var setup []string
+	if r.version >= 170000 {
+		setup = append(setup, "SET transaction_timeout = 0")
+	}
+	if as != "" {
+		setup = append(setup, "SET ROLE "+state.Ident(as))
+	}
+	for _, sql := range setup {
+		if _, err := conn.Exec(ctx, sql); err != nil {
+			return nil, errors.Join(err, conn.Close(context.WithoutCancel(ctx)))
+		}
+	}
+	return conn, nil
+}
+
+// largeChunk is how many large objects a statement names.
+const largeChunk = 1000
+
+// eachLarge visits the large objects of the manifest, with a session of who owns them.
+func (r *restore) eachLarge(
+	ctx context.Context, name string, visit func(*Conn, archive.LargeOwned, []uint32, string) error,
+) error {
+	for _, l := range r.entry.Manifest.Evidence.LargeObjects.Owned {
+		login, as, err := r.keeper(l.Owner)
+		if err != nil {
+			return err
+		}
+		conn, err := r.asTenant(ctx, name, login, as)
+		if err != nil {
+			return err
+		}
+		for oids := range slices.Chunk(l.OIDs, largeChunk) {
+			if err := visit(conn, l, oids, as); err != nil {
+				return errors.Join(err, conn.Close(context.WithoutCancel(ctx)))
+			}
+		}
+		if err := conn.Close(context.WithoutCancel(ctx)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// makeLarge makes the large objects, empty, as their owners, and lets the one who loads write them: an archive's own
+// entries would make them all the loader's, and only a superuser can give them away.
+func (r *restore) makeLarge(ctx context.Context, name string) error {
+	return r.eachLarge(ctx, name, func(conn *Conn, _ archive.LargeOwned, oids []uint32, as string) error {
+		if _, err := conn.Exec(ctx, "SELECT lo_create(o) FROM unnest($1::oid[]) AS o", oids); err != nil {
+			return err
+		}
+		if as == r.tenant.Roles.Owner {
+			return nil
+		}
+		to := state.Ident(r.tenant.Roles.Owner)
+		_, err := conn.Exec(ctx, "GRANT SELECT, UPDATE ON LARGE OBJECT "+numbers(oids)+" TO "+to)
+		return err
+	})
+}
+
+func numbers(oids []uint32) string {
+	out := make([]string, len(oids))
+	for i, o := range oids {
+		out[i] = fmt.Sprint(o)
+	}
+	return strings.Join(out, ", ")
+}
+
+// settle makes what the load left out: privileges on large objects, policies for roles of other names, privileges on
+// tables and the like as the tenant had them; and statistics for the planner.
+func (r *restore) settle(ctx context.Context, name string) error {
+	names := r.names()
+	err := r.eachLarge(ctx, name, func(conn *Conn, l archive.LargeOwned, oids []uint32, as string) error {
+		on := " ON LARGE OBJECT " + numbers(oids)
+		if as != r.tenant.Roles.Owner {
+			if _, err := conn.Exec(ctx, "REVOKE ALL"+on+" FROM "+state.Ident(r.tenant.Roles.Owner)); err != nil {
+				return err
+			}
+		}
+		for _, entry := range l.ACL {
+			privilege, role, _ := strings.Cut(entry, " ")
+			to, ours := names[role]
+			if !ours || (privilege != "SELECT" && privilege != "UPDATE") {
+				continue // nobody but the tenant's roles is given anything
+			}
+			if _, err := conn.Exec(ctx, "GRANT "+privilege+on+" TO "+state.Ident(to)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	conn, err := r.asTenant(ctx, name, r.tenant.Roles.Migrator, r.tenant.Roles.Owner)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	if r.renames() {
+		for _, p := range r.entry.Manifest.Evidence.Policies {
+			if _, err := conn.Exec(ctx, createPolicy(p, names)); err != nil {
+				return fmt.Errorf("make the policy %s: %w", p.Name, err)
+			}
+		}
+	}
+	w := &witness{conn, r.tenant}
+	found := &archive.Evidence{}
+	if err := w.grants(ctx, found); err != nil {
+		return err
+	}
+	for _, sql := range regrant(r.entry.Manifest.Evidence.Grants, found.Grants, names) {
+		if _, err := conn.Exec(ctx, sql); err != nil {
+			return fmt.Errorf("grant as it was: %s: %w", sql, err)
+		}
+	}
+	if err := w.grants(ctx, found); err != nil {
+		return err
+	}
+	if wrong := archive.CompareGrants(r.entry.Manifest.Evidence.Grants, found.Grants, names); len(wrong) > 0 {
+		return &Problem{
+			Text: fmt.Sprintf("the restored database %s is not granted as it was: %s", name, enumerate(wrong)), Input: true,
+			Err: errDiffers,
+		}
+	}
+	tables, err := w.relations(ctx, "r", "p", "m")
+	if err != nil {
+		return err
+	}
+	for _, t := range tables {
+		if t.schema != r.tenant.Schema {
+			continue
+		}
+		if _, err := conn.Exec(ctx, "ANALYZE "+t.String()); err != nil {
+			return fmt.Errorf("analyze %s: %w", t, err)
+		}
+	}
+	return nil
+}
+
+func createPolicy(p archive.Policy, names map[string]string) string {
+	kind, to := "PERMISSIVE", "PUBLIC"
+	if !p.Permissive {
+		kind = "RESTRICTIVE"
+	}
+	if len(p.Roles) > 0 {
+		roles := make([]string, len(p.Roles))
+		for i, role := range p.Roles {
+			roles[i] = state.Ident(names[role])
+		}
+		to = strings.Join(roles, ", ")
+	}
+	sql := "CREATE POLICY " + state.Ident(p.Name) + " ON " + p.Table + " AS " + kind + " FOR " + p.Command + " TO " + to
+	if p.Using != "" {
+		sql += " USING (" + p.Using + ")"
+	}
+	if p.WithCheck != "" {
+		sql += " WITH CHECK (" + p.WithCheck + ")"
+	}
+	return sql
+}
+
+// regrant gives the statements that make grants what they were, for the tenant's roles: default privileges have given
+// what a migration may have taken back, and not what it gave beside. Who else has something is for a plan to see to.
+func regrant(was, is []archive.Granted, names map[string]string) []string {
+	type key struct{ on, column, to string }
+	privileges := func(list []archive.Granted, rename func(string) (string, bool)) map[key][]string {
+		out := map[key][]string{}
+		for _, g := range list {
+			if to, ok := rename(g.To); ok {
+				out[key{g.On, g.Column, to}] = g.Privileges
+			}
+		}
+		return out
+	}
+	mine := map[string]bool{}
+	for _, to := range names {
+		mine[to] = true
+	}
+	wanted := privileges(was, func(s string) (string, bool) { to, ok := names[s]; return to, ok })
+	have := privileges(is, func(s string) (string, bool) { return s, mine[s] })
+	var out []string
+	statement := func(verb string, k key, privilege, preposition, option string) {
+		if k.column != "" {
+			privilege += " (" + k.column + ")"
+		}
+		out = append(out, verb+" "+privilege+" ON "+k.on+" "+preposition+" "+state.Ident(k.to)+option)
+	}
+	for k, list := range have {
+		for _, p := range list {
+			if !slices.Contains(wanted[k], p) {
+				statement("REVOKE", k, strings.TrimSuffix(p, "*"), "FROM", "")
+			}
+		}
+	}
+	slices.Sort(out)
+	revoked := len(out)
+	for k, list := range wanted {
+		for _, p := range list {
+			if slices.Contains(have[k], p) {
+				continue
+			}
+			bare, grantable := strings.CutSuffix(p, "*")
+			option := ""
+			if grantable {
+				option = " WITH GRANT OPTION"
+			}
+			statement("GRANT", k, bare, "TO", option)
+		}
+	}
+	slices.Sort(out[revoked:])
+	return out
+}
+
+// verify holds the database against the manifest and against the plan.
+func (r *restore) verify(ctx context.Context) error {
+	name := r.out.Database
+	w, err := r.testify(ctx, r.tenant, name, r.o.Credentials[r.tenant.Roles.Backup])
+	if err != nil {
+		return err
+	}
+	defer w.Close(context.WithoutCancel(ctx))
+	tables, _, err := w.freeze(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := w.allRows(ctx, tables); err != nil {
+		return err
+	}
+	if err := w.allLarge(ctx); err != nil {
+		return err
+	}
+	found, err := w.evidence(ctx, tables, func(table string) { r.doing("verifying " + table) })
+	if err != nil {
+		return err
+	}
+	if err := w.Close(ctx); err != nil {
+		return err
+	}
+	expected := r.entry.Manifest.Evidence
+	differences := r.application(&expected).Compare(r.application(found), r.names())
+	if len(differences) == 0 {
+		return r.planned(ctx, name)
+	}
+	return &Problem{
+		Text: fmt.Sprintf("the restored database %s is not what was backed up: %s", name, enumerate(differences)),
+		Hint: "take another backup, and find out why this one does not restore: nothing has been replaced", Input: true,
+		Err: errDiffers,
+	}
+}
+
+// errDiffers is that a database is not what the manifest says.
+var errDiffers = errors.New("it is not what was backed up")
+
+// verifyAgain verifies what an earlier run has loaded.
+func (r *restore) verifyAgain(ctx context.Context) error {
+	// The comment of that run goes meanwhile, so that a plan has nothing to do.
+	if _, err := r.Apply(ctx, r.copied(r.out.Database), ApplyOptions{}); err != nil {
+		return err
+	}
+	return r.verify(ctx)
+}
+
+// application gives the evidence with large objects of the two logins of rotation as the application's: they have each
+// other's rights, and which of them made one is of no account.
+func (r *restore) application(e *archive.Evidence) *archive.Evidence {
+	out := *e
+	out.LargeObjects.Owned = slices.Clone(e.LargeObjects.Owned)
+	for _, roles := range []state.Roles{r.entry.Manifest.Roles, r.tenant.Roles} {
+		for i, l := range out.LargeObjects.Owned {
+			if l.Owner == roles.AppA || l.Owner == roles.AppB {
+				out.LargeObjects.Owned[i].Owner = roles.App
+			}
+			if _, ours := r.names()[l.Owner]; !ours && e != nil && !slices.Contains(r.tenant.Roles.All(), l.Owner) {
+				out.LargeObjects.Owned[i].Owner = r.tenant.Roles.Owner // of a role that is none of the tenant's
+			}
+		}
+	}
+	return &out
+}
+
+// enumerate lists sentences, as many as one reads.
+func enumerate(all []string) string {
+	const most = 10
+	out := strings.Join(all[:min(most, len(all))], "; ")
+	if n := len(all) - most; n > 0 {
+		out += fmt.Sprintf("; and %d more", n)
+	}
+	return out
+}
+
+// planned holds that a plan for the database has nothing to do, so that owners, members, grants and settings are as
+// they should be.
+func (r *restore) planned(ctx context.Context, name string) error {
+	plan, _, err := r.Plan(ctx, r.copied(name), state.Options{}, nil)
+	if err != nil {
+		return err
+	}
+	if err := refused(plan); err != nil {
+		return err
+	}
+	var wrong []string
+	for _, step := range plan.Steps {
+		wrong = append(wrong, step.Why)
+	}
+	for _, f := range plan.Findings {
+		if f.Database == name && f.ID == "unread" {
+			wrong = append(wrong, f.Message)
+		}
+	}
+	if len(wrong) > 0 {
+		return &Problem{
+			Text:  fmt.Sprintf("the restored database %s is not as the spec has it: %s", name, enumerate(wrong)),
+			Input: true, Err: errDiffers,
+		}
+	}
+	return nil
+}
+
+// mark says on the database what it is, so that another run need not load it again to put it in its place.
+func (r *restore) mark(ctx context.Context) error {
+	conn, err := r.home(ctx, r.want)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	comment := r.tenant.Comment() + restoredMark(r.entry.ID)
+	_, err = conn.Exec(ctx, "COMMENT ON DATABASE "+state.Ident(r.out.Database)+" IS "+state.Literal(comment))
+	return err
+}
+
+// attack runs the verification that was asked for, and holds what it says of the attacks and of this tenant.
+func (r *restore) attack(ctx context.Context) error {
+	if r.o.Verify == nil {
+		return nil
+	}
+	r.doing("attacking")
+	report, err := r.Verify(ctx, r.copied(r.out.Database), *r.o.Verify)
+	r.out.Report = report
+	if err != nil {
+		return err
+	}
+	ours := *report
+	ours.Results = slices.DeleteFunc(slices.Clone(report.Results), func(res Result) bool {
+		return res.Kind == "audit" && res.Tenant != r.tenant.Name
+	})
+	verdict := ours.Verdict()
+	if verdict == Holds {
+		return nil
+	}
+	var wrong []string
+	for _, res := range ours.Results {
+		if res.Outcome == Failed || res.Outcome == Errored {
+			wrong = append(wrong, res.ID+": "+res.Message)
+		}
+	}
+	return &Problem{
+		Text:  fmt.Sprintf("the restored database %s is as it was, but %s: %s", r.out.Database, verdict, enumerate(wrong)),
+		Hint:  "`zave db verify` says more",
+		Input: verdict == Broken,
+	}
+}
+
+// abandon removes a database that could not be restored, unless it is to be looked at.
+func (r *restore) abandon(ctx context.Context, err error) error {
+	name := r.out.Database
+	if name == "" || r.inPlace || r.out.Resumed || r.o.Keep && !r.test {
+		return err
+	}
+	// Also where the context is why.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	if e := r.drop(ctx, name); e != nil {
+		var p *Problem
+		if errors.As(explainArchive(err), &p) {
+			q := *p
+			q.Text += fmt.Sprintf("; and %s, which is left, could not be removed: %v", name, explainArchive(e))
+			return &q
+		}
+		return errors.Join(err, fmt.Errorf("remove %s: %w", name, e))
+	}
+	return err
+}
