@@ -21,20 +21,29 @@
 //	entry-platform       clusters/<cluster>/platform/                   Flux: a Kustomization a service
 //	entry-tenants        clusters/<cluster>/tenants/                    Flux: a Kustomization a tenant's unit
 //	service-<service>    platform/<cluster>/<service>/                  Flux
+//	instance-<service>   databases/<cluster>/<service>/                 Flux: the PostgreSQL instance, once for all
 //	tenancy-<tenant>     tenants/<cluster>/<tenant>/platform/tenancy/   Flux: namespace, quota, rights, policies, secrets
 //	database-<tenant>    tenants/<cluster>/<tenant>/platform/database/  Flux, in the database service's namespace
 //	delivery-<tenant>    tenants/<cluster>/<tenant>/platform/delivery/  Flux: the Argo CD project and application, alerts
 //	workloads-<tenant>   tenants/<cluster>/<tenant>/app/                Argo CD
 //
-// Every directory that is one cluster's has a kustomization.yaml, and each of them builds. The three above, clusters/,
-// platform/ and tenants/, have none: objects of two clusters bear the same names, and cannot be built together.
+// Every directory that is one cluster's has a kustomization.yaml, and each of them builds. The four above, clusters/,
+// platform/, databases/ and tenants/, have none: objects of two clusters bear the same names, and cannot be built
+// together.
 //
 // # Order
 //
 // A unit waits for the units it names and for the service that provides the definitions of its objects' API groups.
 // Services wait for what they need and for the service that declares their namespace; tenancy for the mesh and the
-// secrets operator; the database for tenancy and the database service; delivery for both, for Argo CD, and for the services
-// that the tenant's workloads reach.
+// secrets operator; the instance for the database service; the database for tenancy and the instance; delivery for
+// tenancy and the database, for Argo CD, and for the services that the tenant's workloads reach.
+//
+// # Databases
+//
+// emit/database makes a state.Desired of the model: what the PostgreSQL of a cluster is to be. It is the one thing that
+// the database commands, the Jobs in the tree and the script for psql go by, so that what `zave db plan` shows is what
+// the Job does. A Job reads its part of it from a ConfigMap that is named by its content: the instance's, as a
+// superuser; each tenant's, as a role that is none.
 //
 // # Invariants
 //

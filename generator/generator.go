@@ -1,6 +1,7 @@
 package generator
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"slices"
@@ -38,6 +39,13 @@ var tenantEmitters = []func(*model.Placement) []unit.Unit{
 	database.Emit,
 	argo.Emit,
 	workload.Emit,
+}
+
+// clusterEmitters are the concerns of a cluster as a whole.
+var clusterEmitters = []func(*model.Cluster) []unit.Unit{
+	service.Emit,
+	database.EmitInstance,
+	network.EmitInstance,
 }
 
 // Result is what a compile means. It is read-only.
@@ -103,7 +111,9 @@ func emit(p *model.Platform) []unit.Unit {
 	var units []unit.Unit
 	var placements []*model.Placement
 	for _, c := range p.Clusters {
-		units = append(units, service.Emit(c)...)
+		for _, f := range clusterEmitters {
+			units = append(units, f(c)...)
+		}
 		placements = append(placements, c.Placements...)
 	}
 	out := make([][]unit.Unit, len(placements))
@@ -152,6 +162,7 @@ func merge(parts []unit.Unit) []unit.Unit {
 		to.Objects = append(to.Objects, u.Objects...)
 		to.Needs = append(to.Needs, u.Needs...)
 		to.Groups = append(to.Groups, u.Groups...)
+		to.Timeout = cmp.Or(to.Timeout, u.Timeout)
 		if to.Origin.IsZero() {
 			to.Origin, to.Hash = u.Origin, u.Hash
 		}

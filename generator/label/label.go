@@ -35,6 +35,14 @@ const (
 	ManagedBy = "app.kubernetes.io/managed-by"
 )
 
+// The components of pods that work on databases, beside the database service: network policies know them by these.
+const (
+	DatabaseInstance  = "database-instance"  // prepares the instance
+	DatabaseBootstrap = "database-bootstrap" // prepares a tenant's database
+	DatabaseBackup    = "database-backup"    // backs it up
+	DatabaseRestore   = "database-restore"   // restores a backup to see whether that can be done
+)
+
 // Kept has Flux leave an object where it is when it goes from the tree (Flux, "Kustomization: prune"). It is for what
 // must outlive a mistake: the namespace, and what confines those who are still in it.
 func Kept(meta metav1.ObjectMeta) metav1.ObjectMeta {

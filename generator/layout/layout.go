@@ -18,8 +18,8 @@ import (
 // Kustomization is the name of the file that lists a directory.
 const Kustomization = "kustomization.yaml"
 
-// depth is how many leading segments of a path are shared by clusters: clusters/, platform/ and tenants/ hold a
-// directory a cluster, and no kustomization.yaml.
+// depth is how many leading segments of a path are shared by clusters: clusters/, platform/, databases/ and tenants/
+// hold a directory a cluster, and no kustomization.yaml.
 const depth = 1
 
 // Layout gives the tree of the units. The error is a bug: two units or two objects that would share a file.

@@ -61,7 +61,10 @@ func (l *linker) fitsTier(t *tenant, p *model.Placement) {
 	count := func(n int64) resource.Quantity { return *resource.NewQuantity(n, resource.DecimalSI) }
 	secrets := int64(len(p.Secrets)) + 1
 	if p.Database != nil {
-		secrets++
+		secrets += int64(len(p.Database.Logins))
+		if p.Database.Verified(p) {
+			secrets++ // the certificate authority
+		}
 	}
 	tier := p.Tier
 	var short []string
@@ -155,7 +158,8 @@ func (l *linker) connections(c *model.Cluster) {
 	}
 	sum, n := 0, 0
 	for _, p := range c.Placements {
-		if p.Database != nil && p.State != model.Retired {
+		// A retired tenant's database is still there, and its logins with it, which may be used up to its limit.
+		if p.Database != nil {
 			sum += p.Database.Connections
 			n++
 		}

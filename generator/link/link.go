@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/zavestudios/zave/generator/model"
 	"github.com/zavestudios/zave/generator/spec"
@@ -29,6 +30,7 @@ func Link(set *spec.Set) (*model.Platform, diag.List) {
 		sizes:   map[string]model.Resources{},
 		tenants: map[string]*tenant{},
 		claims:  map[claim]holder{},
+		gaps:    map[string]time.Duration{},
 	}
 	if set.Platform == nil {
 		return nil, l.list
@@ -54,6 +56,7 @@ type linker struct {
 	tenants map[string]*tenant
 	order   []*tenant // by name
 	claims  map[claim]holder
+	gaps    map[string]time.Duration // of schedules
 }
 
 // pending is a diagnostic that holds on some of a tenant's clusters.

@@ -78,46 +78,51 @@ func (l *linker) egress(t *tenant, p *model.Placement) {
 			if !cidr.IsValid() {
 				continue
 			}
-			forbidden := []struct {
-				what string
-				p    netip.Prefix
-				hint string
-			}{
-				{"the pod range, where other tenants are", c.PodCIDR, "reach another tenant through uses:, and a platform service through services:"},
-				{"the service range", c.ServiceCIDR, "reach another tenant through uses:, and a platform service through services:"},
+			except, inside := exceptions(c, cidr, e.Nodes)
+			for _, f := range inside {
+				t.reportOn(c, t.problem(diag.EgressOverlap, at("network", "egress", index(i), "cidrs", index(j)),
+					fmt.Sprintf("%s lies in %s, %s", cidr, f.prefix, f.what), f.hint))
 			}
-			if !e.Nodes {
-				forbidden = append(forbidden, struct {
-					what string
-					p    netip.Prefix
-					hint string
-				}{"the range of the nodes and the API server", c.NodeCIDR, "say nodes: true if that is meant"})
-			}
-			for _, n := range neverReached {
-				forbidden = append(forbidden, struct {
-					what string
-					p    netip.Prefix
-					hint string
-				}{"the instance metadata service", n, "take it out: it hands out the node's own credentials"})
-			}
-			var except []netip.Prefix
-			for _, f := range forbidden {
-				switch {
-				case !f.p.IsValid() || !cidr.Overlaps(f.p):
-				case cidr.Bits() < f.p.Bits():
-					except = append(except, f.p)
-				default:
-					t.reportOn(c, t.problem(diag.EgressOverlap, at("network", "egress", index(i), "cidrs", index(j)),
-						fmt.Sprintf("%s lies in %s, %s", cidr, f.p, f.what), f.hint))
-				}
-			}
-			slices.SortFunc(except, func(a, b netip.Prefix) int { return a.Addr().Compare(b.Addr()) })
 			out.CIDRs = append(out.CIDRs, cidr)
 			out.Except = append(out.Except, except)
 		}
 		p.Egress = append(p.Egress, out)
 	}
 	slices.SortFunc(p.Egress, func(a, b *model.Egress) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// forbidden is a range that no path out of a cluster leads to.
+type forbidden struct {
+	prefix netip.Prefix
+	what   string
+	hint   string
+}
+
+// exceptions are the parts of a range that are never reached, sorted; inside are the forbidden ranges that hold all of
+// it.
+func exceptions(c *model.Cluster, cidr netip.Prefix, nodes bool) (except []netip.Prefix, inside []forbidden) {
+	const within = "reach another tenant through uses:, and a platform service through services:"
+	all := []forbidden{
+		{c.PodCIDR, "the pod range, where other tenants are", within},
+		{c.ServiceCIDR, "the service range", within},
+	}
+	if !nodes {
+		all = append(all, forbidden{c.NodeCIDR, "the range of the nodes and the API server", "say nodes: true if that is meant"})
+	}
+	for _, n := range neverReached {
+		all = append(all, forbidden{n, "the instance metadata service", "take it out: it hands out the node's own credentials"})
+	}
+	for _, f := range all {
+		switch {
+		case !f.prefix.IsValid() || !cidr.Overlaps(f.prefix):
+		case cidr.Bits() < f.prefix.Bits():
+			except = append(except, f.prefix)
+		default:
+			inside = append(inside, f)
+		}
+	}
+	slices.SortFunc(except, func(a, b netip.Prefix) int { return a.Addr().Compare(b.Addr()) })
+	return except, inside
 }
 
 // paths links what tenants use of each other. Both sides must agree, and a path opens on the clusters they share.

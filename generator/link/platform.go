@@ -481,23 +481,210 @@ func (l *linker) databaseService(c *model.Cluster, services map[string]*model.Se
 		l.report(l.platformProblem(diag.ImageWithoutDigest, at("database", "image"),
 			fmt.Sprintf("the database's image %s has no digest", in.Image.Repository), digestHint))
 	}
-	for i, role := range in.ReservedRoles {
-		l.claims[claim{"role on " + c.Name, role}] = holder{"the platform", l.set.Platform.At("database", "reservedRoles", index(i))}
+	out := &model.DatabaseService{
+		Subject:             model.Subject{Origin: l.set.Platform.Key("database"), Hash: hash(in)},
+		Endpoint:            s.Endpoints[i],
+		Image:               model.Image(in.Image),
+		Script:              in.Bootstrap == "psql",
+		Role:                in.Role,
+		Database:            in.Database,
+		Monitors:            slices.Compact(slices.Sorted(slices.Values(in.Monitors))),
+		Strict:              in.Profile == "strict",
+		MaxConnections:      in.MaxConnections,
+		ReservedConnections: in.ReservedConnections,
+		Password:            model.StoredValue{Path: in.BootstrapSecret.Path, Key: in.BootstrapSecret.Password},
+		CA:                  (*model.StoredValue)(in.CA),
 	}
-	c.Database = &model.DatabaseService{
-		Subject:  model.Subject{Origin: l.set.Platform.Key("database"), Hash: hash(in)},
-		Endpoint: s.Endpoints[i],
-		Image:    model.Image(in.Image),
-		Path:     in.SuperuserSecret.Path, Username: in.SuperuserSecret.Username, Password: in.SuperuserSecret.Password,
+	if s := in.SuperuserSecret; s != nil {
+		out.Superuser = &model.Superuser{Name: s.User, Password: model.StoredValue{Path: s.Path, Key: s.Password}}
+	}
+	for _, n := range in.Networks {
+		if p := prefix(n); p.IsValid() {
+			out.Networks = append(out.Networks, p)
+		}
+	}
+	if len(in.Networks) == 0 && c.PodCIDR.IsValid() {
+		out.Networks = []netip.Prefix{c.PodCIDR}
+	}
+	slices.SortFunc(out.Networks, netip.Prefix.Compare)
+	out.Networks = slices.Compact(out.Networks)
+	l.instanceNames(c, in)
+	l.beyondScript(c, in)
+	l.archive(c, in, out)
+	c.Database = out
+}
+
+// instanceNames claims the names of the platform's own roles and of its database before any tenant can.
+func (l *linker) instanceNames(c *model.Cluster, in *spec.DatabaseService) {
+	for _, x := range []struct{ what, name, hint string }{
+		{"role", in.Role, `leave role out, and it is platform_bootstrap`},
+		{"database", in.Database, `leave database out, and it is zave`},
+	} {
+		if reason := notSQL(x.name); reason != "" && l.first(c) {
+			l.report(l.platformProblem(diag.ReservedName, at("database", x.what),
+				fmt.Sprintf("the name %q of the platform's %s %s", x.name, x.what, reason), x.hint))
+		}
+	}
+	mine := func(where, name string, path ...string) {
+		span := l.set.Platform.At(path...)
+		if span == l.set.Platform.At("database") { // left out
+			span = l.set.Platform.Key("database")
+		}
+		key := claim{where + " on " + c.Name, name}
+		if _, taken := l.claims[key]; !taken && name != "" {
+			l.claims[key] = holder{"the platform", span}
+		}
+	}
+	mine("database", in.Database, "database", "database")
+	mine("role", in.Role, "database", "role")
+	if in.SuperuserSecret != nil {
+		mine("role", in.SuperuserSecret.User, "database", "superuserSecret", "user")
+	}
+	for i, role := range in.Monitors {
+		mine("role", role, "database", "monitors", index(i))
+	}
+	for i, role := range in.ReservedRoles {
+		mine("role", role, "database", "reservedRoles", index(i))
 	}
 }
 
+// beyondScript refuses what a script for psql does not do.
+func (l *linker) beyondScript(c *model.Cluster, in *spec.DatabaseService) {
+	if in.Bootstrap != "psql" || !l.first(c) {
+		return
+	}
+	for _, x := range []struct {
+		set   bool
+		field string
+		what  string
+	}{
+		{in.Backup != nil, "backup", "backups are taken by zave"},
+		{in.Profile == "strict", "profile", "the strict profile is brought about by zave, in each tenant's database"},
+	} {
+		if x.set {
+			d := l.platformProblem(diag.BeyondScript, at("database", x.field), x.what+", and the Jobs run psql",
+				fmt.Sprintf(`leave bootstrap: "psql" out and name zave's image, or leave %s out`, x.field))
+			d.Span = l.set.Platform.Key("database", x.field)
+			l.report(d)
+		}
+	}
+}
+
+// archive links where backups go.
+func (l *linker) archive(c *model.Cluster, in *spec.DatabaseService, db *model.DatabaseService) {
+	b := in.Backup
+	if b == nil {
+		return
+	}
+	wrong := func(summary, hint string, path ...string) {
+		if !l.first(c) || l.set.Platform.Broken {
+			return
+		}
+		path = append(at("database", "backup"), path...)
+		d := l.platformProblem(diag.BackupTarget, path, summary, hint)
+		d.Span = l.set.Platform.Key(path...)
+		l.report(d)
+	}
+	switch {
+	case b.S3 == nil && b.Claim == "":
+		wrong("the backups go nowhere", `add s3: {url: "s3://…", …}, or claim: with the name of a PersistentVolumeClaim`)
+	case b.S3 != nil && b.Claim != "":
+		wrong("the backups go both to a bucket and to a claim", "keep one of them", "claim")
+	}
+	out := &model.Archive{
+		Claim:      b.Claim,
+		Recipients: slices.Sorted(slices.Values(b.Recipients)),
+		Sign:       model.StoredValue(b.SigningKey),
+		Verify:     slices.Sorted(slices.Values(b.VerifyKeys)),
+	}
+	if b.RestoreTest != nil {
+		out.Test = &model.RestoreTest{Schedule: b.RestoreTest.Schedule, Identity: model.StoredValue(b.RestoreTest.Identity)}
+	}
+	if s3 := b.S3; s3 != nil {
+		out.Bucket = &model.Bucket{
+			URL:     s3.URL + "/" + c.Name, // the same tenant on two clusters has two databases
+			Address: s3.Endpoint,
+			Region:  s3.Region,
+			Credentials: model.Credentials{
+				Path: s3.Credentials.Path, Username: s3.Credentials.AccessKey, Password: s3.Credentials.SecretKey,
+			},
+			CA: (*model.StoredValue)(s3.CA),
+		}
+		switch {
+		case s3.Service == "" && len(s3.CIDRs) == 0:
+			wrong("nothing says where the bucket is, and so no network policy can let backups reach it",
+				"add cidrs: with its addresses, or service: with the endpoint of a platform service", "s3")
+		case s3.Service != "" && len(s3.CIDRs) > 0:
+			wrong("the bucket is both an endpoint of a platform service and outside the cluster", "keep one of them", "s3", "service")
+		case s3.Service != "":
+			out.Bucket.Endpoint = l.bucketEndpoint(c, s3.Service)
+		default:
+			out.Bucket.Egress = l.bucketEgress(c, s3)
+		}
+	}
+	db.Backup = out
+}
+
+// bucketEndpoint finds the endpoint of a platform service.
+func (l *linker) bucketEndpoint(c *model.Cluster, name string) *model.Endpoint {
+	for _, s := range c.Services {
+		if i := slices.IndexFunc(s.Endpoints, func(e *model.Endpoint) bool { return e.Name == name }); i >= 0 {
+			return s.Endpoints[i]
+		}
+	}
+	path := at("database", "backup", "s3", "service")
+	var known []string
+	for _, s := range l.set.Platform.Services {
+		for _, e := range s.Provides.Endpoints {
+			if e.Name == name {
+				l.report(l.platformProblem(diag.NoProvider, path,
+					fmt.Sprintf("backups go to %s of service %s, which is not enabled on cluster %s", name, s.Name, c.Name),
+					"enable it there, or name the bucket's addresses with cidrs:"))
+				return nil
+			}
+			known = append(known, e.Name)
+		}
+	}
+	if l.first(c) {
+		slices.Sort(known)
+		l.report(l.platformProblem(diag.UnknownService, path,
+			fmt.Sprintf("%q is no endpoint of a platform service", name), diag.DidYouMean(name, known)))
+	}
+	return nil
+}
+
+// bucketEgress gives the path to a bucket outside the cluster, which leaves out what is never reached.
+func (l *linker) bucketEgress(c *model.Cluster, s3 *spec.Bucket) *model.Egress {
+	out := &model.Egress{Name: "bucket", Ports: []int32{int32(s3.Port)}, Protocol: "TCP"}
+	for i, s := range s3.CIDRs {
+		cidr := prefix(s)
+		if !cidr.IsValid() {
+			continue
+		}
+		except, inside := exceptions(c, cidr, false)
+		for _, f := range inside {
+			l.report(l.platformProblem(diag.EgressOverlap, at("database", "backup", "s3", "cidrs", index(i)),
+				fmt.Sprintf("%s lies in %s of cluster %s, %s", cidr, f.prefix, c.Name, f.what),
+				"name the platform service that serves the bucket with service:"))
+		}
+		out.CIDRs = append(out.CIDRs, cidr)
+		out.Except = append(out.Except, except)
+	}
+	return out
+}
+
 // serviceSecrets gives each Secret of a service's namespace to one owner. In that of the database service are also the
-// image pull secret and, by tenant, the credentials of the bootstrap.
+// image pull secret, those that Jobs read and, by tenant, the credentials of the bootstrap.
 func (l *linker) serviceSecrets(c *model.Cluster) {
 	if c.Database != nil {
-		l.claims[claim{secretsOf(c, c.Database.Endpoint.Service.Namespace), l.out.PullSecret.Name}] = holder{
-			"the image pull secret", l.set.Platform.At("pullSecret"),
+		where := secretsOf(c, c.Database.Endpoint.Service.Namespace)
+		l.claims[claim{where, l.out.PullSecret.Name}] = holder{"the image pull secret", l.set.Platform.At("pullSecret")}
+		for _, name := range model.InstanceSecrets() {
+			d := l.platformProblem(diag.DuplicateName, at("pullSecret", "name"),
+				fmt.Sprintf("the Secret %s in namespace %s", name, c.Database.Endpoint.Service.Namespace), "choose another name")
+			if !l.claim(where, name, holder{"the database's Jobs", l.set.Platform.Key("database")}, &d) && l.first(c) {
+				l.report(d)
+			}
 		}
 	}
 	for _, s := range c.Services {

@@ -10,20 +10,34 @@ import (
 	"github.com/zavestudios/zave/generator/model"
 	"github.com/zavestudios/zave/generator/spec"
 	"github.com/zavestudios/zave/internal/diag"
+	"github.com/zavestudios/zave/internal/postgres/state"
 )
 
 // maxWorkloads is how many deployable units one tenant may have.
 const maxWorkloads = 3
 
-// databaseSecret is the Secret with a tenant's database credentials; no bundle may bear its name.
-const databaseSecret = "database"
-
 // kubernetesNames are namespaces that every cluster has.
 var kubernetesNames = []string{"default", "flux-system"}
 
-// sqlNames are names that PostgreSQL or its pg_hba.conf give a meaning of their own (PostgreSQL manual, "The pg_hba.conf
-// File" and "Template Databases").
-var sqlNames = []string{"all", "postgres", "replication", "samegroup", "samerole", "sameuser", "template0", "template1"}
+// sqlNames are names that PostgreSQL or its pg_hba.conf give a meaning of their own, and those that it makes itself
+// (PostgreSQL manual, 20.1, "The pg_hba.conf File"; 23.3, "Template Databases"; GRANT; ALTER ROLE).
+var sqlNames = []string{
+	"all", "current_role", "current_user", "none", "postgres", "public", "replication", "samegroup", "samerole", "sameuser",
+	"session_user", "template0", "template1", "user",
+}
+
+// notSQL tells why a database or a role may not bear a name; nothing where it may. Roles that begin with pg_ are
+// PostgreSQL's own; "+", "@" and "/" begin something else than a name in pg_hba.conf; a name that is too long is cut
+// off, and could then be another one's (4.1.1, "Identifiers and Key Words").
+func notSQL(name string) string {
+	switch {
+	case slices.Contains(sqlNames, name), strings.HasPrefix(name, "pg_"), strings.ContainsAny(name[:min(len(name), 1)], "+@/"):
+		return "means something else to PostgreSQL"
+	case len(name) > state.MaxIdentifier:
+		return fmt.Sprintf("has %d bytes, of which PostgreSQL keeps %d", len(name), state.MaxIdentifier)
+	}
+	return ""
+}
 
 // eachTenant links every tenant without the paths between them.
 func (l *linker) eachTenant() {
@@ -131,7 +145,7 @@ func (l *linker) secretBundle(t *tenant, s spec.SecretBundle) {
 			fmt.Sprintf("the bundle %s reads %q, where the passwords of all the tenant's database roles are", s.Name, own),
 			"workloads are given the application's own by having a database; leave the bundle out"))
 	}
-	if s.Name == databaseSecret || s.Name == l.set.Platform.PullSecret.Name {
+	if slices.Contains(model.DatabaseSecrets(), s.Name) || s.Name == l.set.Platform.PullSecret.Name {
 		d := t.problem(diag.DuplicateName, at("secrets", s.Name),
 			fmt.Sprintf("the bundle %q would be the Secret that zave makes for the tenant's own use", s.Name), "choose another name")
 		d.Span = t.spec.Key("secrets", s.Name)

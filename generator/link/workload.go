@@ -66,6 +66,14 @@ func (l *linker) workloadAlone(t *tenant, w spec.Workload) {
 		l.report(t.problem(diag.ScheduleConflict, path("deadline"), fmt.Sprintf("%s has a deadline and no schedule", w.Name),
 			"add schedule:, or leave deadline out"))
 	}
+	if login := w.Database; (login == model.LoginMigrator || login == model.LoginReadOnly) && t.spec.Database == nil && whole {
+		hint := "add database: {} to the tenant, or leave database out here"
+		if l.set.Platform.Database == nil {
+			hint = "leave database out here: the platform has no database service"
+		}
+		l.report(t.problem(diag.NoDatabase, path("database"),
+			fmt.Sprintf("%s asks for the %s login of the database, and %s has none", w.Name, login, t.spec.Name), hint))
+	}
 	l.environment(t, w)
 }
 
@@ -110,8 +118,15 @@ func (l *linker) image(t *tenant, path []string, i spec.Image) {
 // environment refuses a variable that two sources would set: which one wins is decided by nobody who reads the spec.
 func (l *linker) environment(t *tenant, w spec.Workload) {
 	from := map[string]string{}
-	if t.spec.Database != nil {
-		for _, v := range databaseEnv {
+	if t.spec.Database != nil && w.Database != noLogin {
+		set := databaseEnv
+		if w.Database == model.LoginMigrator {
+			set = append(slices.Clone(set), "PGOPTIONS")
+		}
+		if d := l.set.Platform.Database; d != nil && d.CA != nil {
+			set = append(slices.Clone(set), "PGSSLROOTCERT")
+		}
+		for _, v := range set {
 			from[v] = "the tenant's database"
 		}
 	}
@@ -152,7 +167,10 @@ func (l *linker) environment(t *tenant, w spec.Workload) {
 	}
 }
 
-// databaseEnv is what the Secret with database credentials holds.
+// noLogin is what a workload says that takes no login of the tenant's database.
+const noLogin = "none"
+
+// databaseEnv is what every Secret with database credentials holds.
 var databaseEnv = []string{"DATABASE_URL", "PGDATABASE", "PGHOST", "PGPASSWORD", "PGPORT", "PGSSLMODE", "PGUSER"}
 
 // overrideTargets refuses overrides of what is not there.
@@ -240,6 +258,9 @@ func (l *linker) workload(t *tenant, p *model.Placement, w spec.Workload, over s
 	}
 	if w.Metrics != nil {
 		out.Metrics = &model.Metrics{Port: int32(w.Metrics.Port), Path: w.Metrics.Path}
+	}
+	if p.Database != nil && w.Database != noLogin {
+		out.Login = cmp.Or(w.Database, model.LoginApp)
 	}
 	out.Env = environment(w.Env, over.Env)
 	for _, name := range w.Secrets {

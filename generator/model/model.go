@@ -8,6 +8,8 @@ package model
 import (
 	"encoding/json"
 	"net/netip"
+	"slices"
+	"time"
 
 	"github.com/zavestudios/zave/internal/source"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -81,6 +83,13 @@ type Cluster struct {
 	Mesh, Ingress, Monitoring, Delivery, Secrets *Service
 }
 
+// Watched tells whether alerts would be evaluated there.
+func (c *Cluster) Watched() bool {
+	return c.Monitoring != nil && slices.ContainsFunc(c.Services, func(s *Service) bool {
+		return slices.Contains(s.CRDs, "monitoring.coreos.com")
+	})
+}
+
 // Service is a platform service on one cluster.
 type Service struct {
 	Subject
@@ -118,9 +127,58 @@ type DatabaseService struct {
 	Subject
 	Endpoint *Endpoint
 	Image    Image
-	Path     string // of the superuser's credentials in the external store
-	Username string // key there
-	Password string // key there
+	Script   bool // the Jobs run a script with psql, and not zave
+
+	Role, Database      string // the platform's own: the role bootstraps tenants, the database holds its lock
+	Monitors            []string
+	Networks            []netip.Prefix
+	Strict              bool
+	MaxConnections      int
+	ReservedConnections int
+
+	Superuser *Superuser   // nil: a person prepares the instance
+	Password  StoredValue  // of Role
+	CA        *StoredValue // nil: the server is not verified
+	Backup    *Archive     // nil: no tenant has one
+}
+
+// Superuser is who prepares an instance.
+type Superuser struct {
+	Name     string
+	Password StoredValue
+}
+
+// Credentials are where a user's name and password are in the external store.
+type Credentials struct{ Path, Username, Password string }
+
+// StoredValue is one key at a path of the external store.
+type StoredValue struct{ Path, Key string }
+
+// Archive is where backups of a cluster's databases go. Either Claim is set or Bucket.
+type Archive struct {
+	Claim      string // a PersistentVolumeClaim beside the database service
+	Bucket     *Bucket
+	Recipients []string // age public keys
+	Sign       StoredValue
+	Verify     []string // Ed25519 public keys, in base64
+	Test       *RestoreTest
+}
+
+// Bucket is S3, or what speaks like it. It is reached through either Endpoint or Egress.
+type Bucket struct {
+	URL         string // s3://bucket/prefix/cluster
+	Address     string // https://host:port; empty: AWS's own
+	Region      string
+	Credentials Credentials
+	CA          *StoredValue // nil: one that everybody knows
+	Endpoint    *Endpoint
+	Egress      *Egress
+}
+
+// RestoreTest is when archives are restored to see whether they can be.
+type RestoreTest struct {
+	Schedule string // empty: each tenant has an hour of its own
+	Identity StoredValue
 }
 
 // Tenant is one tenant, wherever it runs.
@@ -204,6 +262,7 @@ type Workload struct {
 	Metrics   *Metrics
 	Env       []EnvVar
 	Secrets   []*SecretBundle
+	Login     string // of the tenant's database: LoginApp and the like; empty for none
 	Size      string
 	Resources Resources
 	Min, Max  int32
@@ -278,17 +337,94 @@ type Database struct {
 	Connections      int
 	StatementTimeout string
 	RowLevelSecurity bool
-	Path             string // of the roles' passwords in the external store
+	Path             string   // of the roles' passwords in the external store
+	Logins           []string // that the tenant's namespace is given, sorted
 	Backup           *Backup
 }
 
+// Logins of a tenant's database, as workloads ask for them. Each is also the key of its password at Database.Path.
+const (
+	LoginApp      = "app"
+	LoginMigrator = "migrator"
+	LoginReadOnly = "readonly"
+)
+
+// Verified tells whether the tenant's workloads make sure of the server: it takes a file in their pods, which manifests
+// of the tenant's own may not mount.
+func (d *Database) Verified(p *Placement) bool { return d.Service.CA != nil && p.Source.Generated() }
+
+// AppUser is the template, for External Secrets, of the name that the application logs in with: the one that a rotation
+// has put into the store, or else that of its role.
+func (d *Database) AppUser() string {
+	return `or (index . "app-username") "` + d.Roles.App + `" | trim`
+}
+
+// BackupJob is the name of the CronJob that backs a tenant's database up.
+func (p *Placement) BackupJob() string { return "backup-" + p.Tenant.Name }
+
+// RestoreJob is the name of the CronJob that restores its newest backup, to see whether that can be done.
+func (p *Placement) RestoreJob() string { return "restore-" + p.Tenant.Name }
+
+// DatabaseSecret is the name of the Secret of a tenant's namespace with a login of its database.
+func DatabaseSecret(login string) string {
+	if login == LoginApp {
+		return "database"
+	}
+	return "database-" + login
+}
+
+// The certificate authority of the database server: the Secret of a namespace that it is in, and where it is in the
+// pods of workloads.
+const (
+	AuthoritySecret = "database-ca"
+	AuthorityDir    = "/etc/zave/database"
+	AuthorityFile   = "ca.crt"
+)
+
+// DatabaseSecrets are the names that Secrets with database credentials have in tenants' namespaces.
+func DatabaseSecrets() []string {
+	return []string{DatabaseSecret(LoginApp), DatabaseSecret(LoginMigrator), DatabaseSecret(LoginReadOnly), AuthoritySecret}
+}
+
+// Secrets of the database service's namespace that Jobs read, beside those of single tenants.
+const (
+	SuperuserSecret = "database-superuser" // a superuser's name and password
+	PlatformSecret  = "database-platform"  // the password of the role that bootstraps tenants
+	ArchiveSecret   = "database-archive"   // what writes backups: keys of the bucket, and the one that signs
+	IdentitySecret  = "database-identity"  // what reads them
+)
+
+// InstanceSecrets are the names of these and of the certificate authority's.
+func InstanceSecrets() []string {
+	return []string{AuthoritySecret, SuperuserSecret, PlatformSecret, ArchiveSecret, IdentitySecret}
+}
+
 // Roles are the names of a tenant's database roles.
-type Roles struct{ Owner, Migrator, App, ReadOnly, Backup string }
+type Roles struct{ Owner, Migrator, App, AppA, AppB, ReadOnly, Backup string }
+
+// All lists the roles, the owner first.
+func (r Roles) All() []string {
+	return []string{r.Owner, r.Migrator, r.App, r.AppA, r.AppB, r.ReadOnly, r.Backup}
+}
+
+// Login gives the role of a login.
+func (r Roles) Login(login string) string {
+	switch login {
+	case LoginMigrator:
+		return r.Migrator
+	case LoginReadOnly:
+		return r.ReadOnly
+	}
+	return r.App
+}
 
 // Backup is a schedule and a retention.
 type Backup struct {
 	Schedule      string
+	Stale         time.Duration // without a new one for this long, one is missing
 	Daily, Weekly int
+	TestSchedule  string // of the restore; empty: none
+	TestStale     time.Duration
 }
 
 // Source is where the workloads' manifests come from. The zero value: from zave.

@@ -164,10 +164,56 @@ type DatabaseService struct {
 	Extensions          []string
 	MaxConnections      int
 	ReservedConnections int
+	Role                string
+	Database            string
+	Monitors            []string
 	ReservedRoles       []string
+	Networks            []string
+	Profile             string
+	Bootstrap           string
 	Image               Image
-	SuperuserSecret     SuperuserSecret
+	CA                  *StoredValue
+	SuperuserSecret     *SuperuserSecret
+	BootstrapSecret     PasswordSecret
+	Backup              *DatabaseBackup
 }
 
 // SuperuserSecret is schema.#SuperuserSecret.
-type SuperuserSecret struct{ Path, Username, Password string }
+type SuperuserSecret struct{ Path, User, Password string }
+
+// PasswordSecret is schema.#PasswordSecret.
+type PasswordSecret struct{ Path, Password string }
+
+// StoredValue is schema.#StoredValue.
+type StoredValue struct{ Path, Key string }
+
+// DatabaseBackup is schema.#DatabaseBackup.
+type DatabaseBackup struct {
+	S3          *Bucket
+	Claim       string
+	Recipients  []string
+	SigningKey  StoredValue
+	VerifyKeys  []string
+	RestoreTest *RestoreTest
+}
+
+// Bucket is schema.#Bucket.
+type Bucket struct {
+	URL         string
+	Endpoint    string
+	Region      string
+	Credentials BucketCredentials
+	Service     string
+	CIDRs       []string
+	Port        int
+	CA          *StoredValue
+}
+
+// BucketCredentials is schema.#BucketCredentials.
+type BucketCredentials struct{ Path, AccessKey, SecretKey string }
+
+// RestoreTest is schema.#RestoreTest.
+type RestoreTest struct {
+	Schedule string
+	Identity StoredValue
+}

@@ -68,6 +68,7 @@ type Workload struct {
 	Metrics  *Metrics
 	Env      []EnvVar
 	Secrets  []string
+	Database string
 	Size     string
 	Replicas Replicas
 	RunAs    int64 // zero: not set

@@ -19,6 +19,7 @@ type Part string
 
 const (
 	Service   Part = "service"   // a platform service, by Flux
+	Instance  Part = "instance"  // the database service's instance, bootstrapped once for all tenants, by Flux
 	Tenancy   Part = "tenancy"   // a tenant's namespace, policies, rights and secrets, by Flux
 	Database  Part = "database"  // a tenant's database bootstrap, by Flux
 	Delivery  Part = "delivery"  // a tenant's Argo CD project and application, by Flux
@@ -55,7 +56,7 @@ func (k Key) Compare(o Key) int {
 }
 
 func (p Part) rank() int {
-	return strings.Index("entry service tenancy database delivery workloads", string(p))
+	return strings.Index("entry service instance tenancy database delivery workloads", string(p))
 }
 
 // Unit is a set of objects, or what a renderer makes objects of.
@@ -82,6 +83,8 @@ func (k Key) Dir() string {
 		return "clusters/" + k.Cluster + "/" + k.Name
 	case Service:
 		return "platform/" + k.Cluster + "/" + k.Name
+	case Instance:
+		return "databases/" + k.Cluster + "/" + k.Name
 	case Workloads:
 		return "tenants/" + k.Cluster + "/" + k.Name + "/app"
 	default:

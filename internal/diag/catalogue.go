@@ -69,6 +69,10 @@ const (
 	NetworkOverlap     Code = "ZAV234" // pod, service and node ranges of one cluster overlap
 	SecretPath         Code = "ZAV235" // a bundle outside tenants/<tenant>/ of the external store
 	MeshOwn            Code = "ZAV236" // a port, user or name that the mesh's proxy has for itself
+	NoBackupTarget     Code = "ZAV237" // a backup, and nowhere to put it
+	BackupTarget       Code = "ZAV238" // a place for backups that is none, or two
+	NoDatabase         Code = "ZAV239" // a workload that logs in to a database that the tenant has not
+	BeyondScript       Code = "ZAV240" // what takes zave, where the database's Jobs run psql
 
 	// Capacity (generator/link).
 	ClusterFull     Code = "ZAV301" // the quotas add up to more than the cluster has

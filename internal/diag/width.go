@@ -12,6 +12,9 @@ import (
 // tabWidth is how wide a tab is shown: CUE indents with tabs, and eight columns would push text out of sight.
 const tabWidth = 4
 
+// Visible is visible for whoever else shows text that others wrote, such as the names on a server.
+func Visible(s string) string { return visible(s) }
+
 // visible gives text that a terminal shows as what it is. What does not print by itself (control characters, the
 // bidirectional ones of the Trojan Source attack, joiners, exotic spaces, line separators) becomes \n, \x1b or \u202e; a
 // byte that is not UTF-8 becomes \xff.

@@ -119,7 +119,7 @@ func TestNamesAreInjective(t *testing.T) {
 				claim(c.Name, "namespace", p.Namespace(), p.Tenant.Name)
 				if db := p.Database; db != nil {
 					claim(c.Name, "database", db.Name, p.Tenant.Name)
-					for _, role := range []string{db.Roles.Owner, db.Roles.Migrator, db.Roles.App, db.Roles.ReadOnly, db.Roles.Backup} {
+					for _, role := range db.Roles.All() {
 						claim(c.Name, "role", role, p.Tenant.Name)
 					}
 				}

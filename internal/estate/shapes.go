@@ -390,6 +390,19 @@ schema.#Platform & {
 			digest:     "sha256:0f9cb5c2f3d1ad46bd1a22bd1a5fb1f1f5c5fd9bc5b0e26a96dd4fa91ac1ea6a"
 		}
 		superuserSecret: path: "platform/postgres/superuser"
+		bootstrapSecret: path: "platform/postgres/bootstrap"
+		backup: {
+			s3: {
+				url:      "s3://backups"
+				endpoint: "https://s3.estate.test"
+				credentials: path: "platform/postgres/bucket"
+				cidrs: ["198.51.100.0/24"]
+			}
+			recipients: ["age10jptvqqamu6tgygmc4kgxqg75qjel4kzgd6pmnfanyhrcu0ym5rq9kxa6v"]
+			signingKey: {path: "platform/postgres/backup", key: "signing-key"}
+			verifyKeys: ["MCowBQYDK2VwAyEAuZ+B6u+3ZSNOuxlzOdtd4IQQTgf37UQJFqBU1nOYg04="]
+			restoreTest: identity: {path: "platform/postgres/restore", key: "identity"}
+		}
 	}
 }
 `

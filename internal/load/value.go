@@ -54,6 +54,10 @@ func (w *walker) beyondPattern(n *node, s *shape, path []string, at func() sourc
 				return bad(diag.BadFormat, "choose another path", "lies in %s, which is the system's own", own)
 			}
 		}
+	case "#AgeRecipient":
+		if !bech32(n.text) {
+			return bad(diag.BadFormat, "copy it once more from what age-keygen printed", "is mistyped: its checksum is not right")
+		}
 	case "#GitURL":
 		if u, err := url.Parse(n.text); err == nil && u.User != nil {
 			if _, secret := u.User.Password(); secret {
@@ -62,6 +66,42 @@ func (w *walker) beyondPattern(n *node, s *shape, path []string, at func() sourc
 		}
 	}
 	return n
+}
+
+// bech32 tells whether the checksum at the end of a text is that of the rest (BIP 173, "Bech32"; age-encryption.org/v1,
+// "Recipients", which puts no bound to the length).
+func bech32(text string) bool {
+	const charset = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+	generator := [...]uint32{0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3}
+	i := strings.LastIndexByte(text, '1')
+	if i < 1 {
+		return false
+	}
+	sum := uint32(1)
+	add := func(v uint32) {
+		top := sum >> 25
+		sum = (sum&0x1ffffff)<<5 ^ v
+		for j, g := range generator {
+			if top>>j&1 == 1 {
+				sum ^= g
+			}
+		}
+	}
+	for _, c := range []byte(text[:i]) {
+		add(uint32(c >> 5))
+	}
+	add(0)
+	for _, c := range []byte(text[:i]) {
+		add(uint32(c & 31))
+	}
+	for _, c := range []byte(text[i+1:]) {
+		v := strings.IndexByte(charset, c)
+		if v < 0 {
+			return false
+		}
+		add(uint32(v))
+	}
+	return sum == 1
 }
 
 const withoutCredentials = "leave the credentials out: whoever reads the repository reads them"

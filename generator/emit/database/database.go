@@ -1,30 +1,38 @@
-// Package database emits the bootstrap of a tenant's database: a Job in the database service's namespace, the SQL it
-// runs, and the credentials it reads.
+// Package database emits what makes and keeps databases: for the instance of a cluster and for each tenant a Job in the
+// database service's namespace that brings it to its desired state, for tenants also the CronJobs that back it up and
+// see whether that can be restored, and the credentials that these read.
 //
-// Invariants: the Job and the ConfigMap are named by a hash of their content, because Jobs are immutable and a changed
-// script must run; the SQL is idempotent and drops nothing; no password stands in it.
+// Invariants: a Job and the ConfigMap that it reads are named by a hash of their content, because Jobs are immutable
+// and a changed state must be brought about; a Job runs what `zave db apply` does, or the script of the same
+// statements; no password stands in an object, in an argument, or in a pod that has no use for it; the superuser's is
+// read by the instance's Job alone.
 package database
 
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"strconv"
+	"strings"
 
 	"github.com/zavestudios/zave/generator/label"
 	"github.com/zavestudios/zave/generator/model"
 	"github.com/zavestudios/zave/generator/unit"
 	"github.com/zavestudios/zave/internal/api/externalsecrets"
 	"github.com/zavestudios/zave/internal/object"
+	"github.com/zavestudios/zave/internal/postgres/state"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-const script = "bootstrap.sql"
+// The files of a ConfigMap that a Job reads.
+const (
+	desiredFile = "desired.json"
+	scriptFile  = "bootstrap.sql"
+)
 
-// Emit gives the Job, the ConfigMap and the ExternalSecret; nothing for a tenant without a database. A retired tenant
-// keeps them: its database is never dropped, and stays as it was bootstrapped.
+// Emit gives what a tenant's database is made and kept by; nothing for a tenant without one. A retired tenant keeps
+// it: its database is never dropped, and stays as it was bootstrapped. It is not backed up again, as nothing changes
+// it, and the archives that there are stay.
 func Emit(p *model.Placement) []unit.Unit {
 	db := p.Database
 	if db == nil {
@@ -32,115 +40,104 @@ func Emit(p *model.Placement) []unit.Unit {
 	}
 	ns := db.Service.Endpoint.Service.Namespace
 	credentials := "bootstrap-" + p.Tenant.Name
-	sql := SQL(p.Tenant, db)
-	// The script, and the Job around it as it is but for the name.
-	name := credentials + "-" + digest([]byte(sql), object.Marshal(&job(p, db, ns, "", credentials).Spec))
+	add := add{cluster: p.Cluster.Name, from: db.Subject}
+	meta := func(name string) metav1.ObjectMeta { return label.ForTenantIn(p, db.Subject, ns, name) }
 
-	store := p.Tenant.Platform.SecretStore
-	svc := db.Service
-	objects := []object.Object{
-		object.New(p.Cluster.Name, externalsecrets.New(
-			label.ForTenantIn(p, db.Subject, ns, credentials), store.Kind, store.Name, "1h", nil,
-			externalsecrets.Ref("PGUSER", svc.Path, svc.Username),
-			externalsecrets.Ref("PGPASSWORD", svc.Path, svc.Password),
-			externalsecrets.Ref("APP_PASSWORD", db.Path, "app"),
-			externalsecrets.Ref("BACKUP_PASSWORD", db.Path, "backup"),
-			externalsecrets.Ref("MIGRATOR_PASSWORD", db.Path, "migrator"),
-			externalsecrets.Ref("READONLY_PASSWORD", db.Path, "readonly"),
-		), db.Origin),
-		object.New(p.Cluster.Name, &corev1.ConfigMap{
-			TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
-			ObjectMeta: label.ForTenantIn(p, db.Subject, ns, name),
-			Immutable:  new(true),
-			Data:       map[string]string{script: sql},
-		}, db.Origin),
-		object.New(p.Cluster.Name, job(p, db, ns, name, credentials), db.Origin),
-	}
+	add.credentials(p, meta(credentials))
+	file, content := content(db.Service, one(p), state.Options{})
+	name := add.run(meta, credentials, file, content, bootstrap(p, credentials))
+	add.cronJobs(p, meta, name, credentials)
 	return []unit.Unit{{
-		Key:     unit.Key{Cluster: p.Cluster.Name, Part: unit.Database, Name: p.Tenant.Name},
-		Origin:  db.Origin,
-		Hash:    db.Hash,
-		Needs:   []unit.Key{{Cluster: p.Cluster.Name, Part: unit.Service, Name: svc.Endpoint.Service.Name}, tenancy(p)},
+		Key:    unit.Key{Cluster: p.Cluster.Name, Part: unit.Database, Name: p.Tenant.Name},
+		Origin: db.Origin,
+		Hash:   db.Hash,
+		Needs: []unit.Key{
+			instance(p.Cluster),
+			{Cluster: p.Cluster.Name, Part: unit.Service, Name: db.Service.Endpoint.Service.Name},
+			{Cluster: p.Cluster.Name, Part: unit.Tenancy, Name: p.Tenant.Name},
+		},
 		Timeout: "15m",
-		Objects: objects,
+		Objects: add.objects,
 	}}
 }
 
-func tenancy(p *model.Placement) unit.Key {
-	return unit.Key{Cluster: p.Cluster.Name, Part: unit.Tenancy, Name: p.Tenant.Name}
+// credentials adds the passwords of the tenant's roles, as `zave db` reads them: with the name of the role that the
+// application's is of, since a rotation hands out another one. A script is given verifiers instead: psql has nothing to
+// make them of passwords with, and a password in a statement would stand in the server's log.
+func (a *add) credentials(p *model.Placement, meta metav1.ObjectMeta) {
+	db := p.Database
+	keys := []string{"app", "backup", "migrator", "readonly"}
+	var data []externalsecrets.Data
+	if db.Service.Script {
+		for _, k := range keys {
+			data = append(data, externalsecrets.Ref(strings.ToUpper(k)+"_VERIFIER", db.Path, k+"-verifier"))
+		}
+		a.secret(p.Tenant.Platform, meta, data...)
+		return
+	}
+	template := &externalsecrets.Template{
+		Type: "Opaque",
+		Data: map[string]string{"app-username": "{{ " + db.AppUser() + " }}"},
+	}
+	for _, k := range keys {
+		template.Data[k] = "{{ ." + k + " }}"
+		data = append(data, externalsecrets.Ref(k, db.Path, k))
+	}
+	store := p.Tenant.Platform.SecretStore
+	out := externalsecrets.New(meta, store.Kind, store.Name, "1h", template, data...)
+	out.Spec.DataFrom = []externalsecrets.DataFrom{{Extract: externalsecrets.Extract{Key: db.Path}}}
+	a.object(out)
 }
 
-// job runs the script once. It goes away an hour after it is done or has failed, and Flux then runs it again: that undoes
-// drift, and tries once more when what was missing is there.
-func job(p *model.Placement, db *model.Database, ns, name, credentials string) *batchv1.Job {
-	const uid = 65532
-	meta := label.ForTenantIn(p, db.Subject, ns, name)
-	pod := map[string]string{}
-	for k, v := range meta.Labels {
-		pod[k] = v
+// content is what a Job goes by.
+func content(db *model.DatabaseService, desired *state.Desired, o state.Options) (file, text string) {
+	if db.Script {
+		return scriptFile, desired.Script(o)
 	}
-	pod[label.Component] = "database-bootstrap"
-	return &batchv1.Job{
-		TypeMeta:   metav1.TypeMeta{APIVersion: "batch/v1", Kind: "Job"},
-		ObjectMeta: meta,
-		Spec: batchv1.JobSpec{
-			BackoffLimit:            new(int32(6)),
-			ActiveDeadlineSeconds:   new(int64(600)),
+	return desiredFile, string(desired.Encode())
+}
+
+// add collects the objects that a part of a spec causes.
+type add struct {
+	cluster string
+	from    model.Subject
+	objects []object.Object
+}
+
+func (a *add) object(typed any) {
+	a.objects = append(a.objects, object.New(a.cluster, typed, a.from.Origin))
+}
+
+func (a *add) secret(p *model.Platform, meta metav1.ObjectMeta, data ...externalsecrets.Data) {
+	a.object(externalsecrets.New(meta, p.SecretStore.Kind, p.SecretStore.Name, "1h", nil, data...))
+}
+
+// run adds a Job and the ConfigMap that it reads, and gives their name: the prefix, and a digest of both.
+func (a *add) run(meta func(name string) metav1.ObjectMeta, prefix, file, content string, pod pod) string {
+	spec := func(name string) batchv1.JobSpec {
+		return batchv1.JobSpec{
+			BackoffLimit:          new(int32(6)),
+			ActiveDeadlineSeconds: new(int64(600)),
+			// It goes away an hour after it is done or has failed, and Flux then runs it again: that undoes drift, and tries
+			// once more when what was missing is there.
 			TTLSecondsAfterFinished: new(int32(60 * 60)),
-			Template: corev1.PodTemplateSpec{
-				ObjectMeta: metav1.ObjectMeta{
-					Labels: pod,
-					// A proxy would outlive the script, and the server is not in the mesh.
-					Annotations: map[string]string{"sidecar.istio.io/inject": "false"},
-				},
-				Spec: corev1.PodSpec{
-					RestartPolicy:                corev1.RestartPolicyNever,
-					AutomountServiceAccountToken: new(false),
-					EnableServiceLinks:           new(false),
-					SecurityContext: &corev1.PodSecurityContext{
-						RunAsNonRoot:   new(true),
-						RunAsUser:      new(int64(uid)),
-						RunAsGroup:     new(int64(uid)),
-						SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
-					},
-					ImagePullSecrets: []corev1.LocalObjectReference{{Name: p.Tenant.Platform.PullSecret.Name}},
-					Containers: []corev1.Container{{
-						Name:            "psql",
-						Image:           db.Service.Image.Ref(),
-						ImagePullPolicy: corev1.PullIfNotPresent,
-						Command:         []string{"psql"},
-						Args:            []string{"--no-psqlrc", "--set=ON_ERROR_STOP=1", "--file=/bootstrap/" + script},
-						Env: []corev1.EnvVar{
-							{Name: "PGHOST", Value: db.Service.Endpoint.Host},
-							{Name: "PGPORT", Value: strconv.Itoa(int(db.Service.Endpoint.Port))},
-							{Name: "PGDATABASE", Value: "postgres"},
-							{Name: "PGSSLMODE", Value: "require"},
-							{Name: "PGCONNECT_TIMEOUT", Value: "10"},
-						},
-						EnvFrom: []corev1.EnvFromSource{{
-							SecretRef: &corev1.SecretEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: credentials}},
-						}},
-						Resources: corev1.ResourceRequirements{
-							Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("50m"), corev1.ResourceMemory: resource.MustParse("64Mi")},
-							Limits:   corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("250m"), corev1.ResourceMemory: resource.MustParse("128Mi")},
-						},
-						SecurityContext: &corev1.SecurityContext{
-							AllowPrivilegeEscalation: new(false),
-							ReadOnlyRootFilesystem:   new(true),
-							Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
-						},
-						VolumeMounts: []corev1.VolumeMount{{Name: "bootstrap", MountPath: "/bootstrap", ReadOnly: true}},
-					}},
-					Volumes: []corev1.Volume{{
-						Name: "bootstrap",
-						VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
-							LocalObjectReference: corev1.LocalObjectReference{Name: name},
-						}},
-					}},
-				},
-			},
-		},
+			Template:                pod.template(meta(name), name),
+		}
 	}
+	unnamed := spec("")
+	name := prefix + "-" + digest([]byte(content), object.Marshal(&unnamed))
+	a.object(&corev1.ConfigMap{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
+		ObjectMeta: meta(name),
+		Immutable:  new(true),
+		Data:       map[string]string{file: content},
+	})
+	a.object(&batchv1.Job{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "batch/v1", Kind: "Job"},
+		ObjectMeta: meta(name),
+		Spec:       spec(name),
+	})
+	return name
 }
 
 // digest is ten hexadecimal digits: a name of 63 characters has room for them behind the longest tenant's.

@@ -53,7 +53,7 @@ func Emit(c *model.Cluster, units []unit.Unit) []unit.Unit {
 			continue
 		}
 		o := object.New(c.Name, kustomization(c, u, u.Name, dependencies(u, provider)), u.Origin)
-		if u.Part == unit.Service {
+		if u.Part == unit.Service || u.Part == unit.Instance {
 			platform.Objects = append(platform.Objects, o)
 		} else {
 			tenants.Objects = append(tenants.Objects, o)

@@ -1,5 +1,6 @@
 // Package network emits the NetworkPolicies of a tenant's namespace: everything is closed, then each path that the
-// model holds is opened by a policy of its own.
+// model holds is opened by a policy of its own. Beside the database service it does the same for the pods that work on
+// databases, and for these alone: what else is in that namespace is the service's.
 //
 // Invariants: each policy's name is a fixed word and at most one name of the tenant's own, so that no two paths can
 // share one; each names its policy types; no rule has an empty peer, which would mean everybody.
@@ -85,13 +86,61 @@ func (e *emitter) to(s model.Subject, name string, rules ...networkingv1.Network
 	})
 }
 
+// EmitInstance gives the policies of the pods that work on a cluster's databases: nothing reaches them, and they reach
+// names, the server, and those of them that move backups the bucket.
+func EmitInstance(c *model.Cluster) []unit.Unit {
+	db := c.Database
+	if db == nil {
+		return nil
+	}
+	service := db.Endpoint.Service
+	u := unit.Unit{Key: unit.Key{Cluster: c.Name, Part: unit.Instance, Name: service.Name}}
+	type rules []networkingv1.NetworkPolicyEgressRule
+	add := func(name string, types []networkingv1.PolicyType, out rules, components ...string) {
+		meta := label.ForService(service, service.Namespace, name)
+		meta.Annotations = label.Annotations(db.Subject)
+		u.Objects = append(u.Objects, object.New(c.Name, &networkingv1.NetworkPolicy{
+			TypeMeta:   metav1.TypeMeta{APIVersion: "networking.k8s.io/v1", Kind: "NetworkPolicy"},
+			ObjectMeta: meta,
+			Spec: networkingv1.NetworkPolicySpec{
+				PodSelector: metav1.LabelSelector{
+					MatchLabels: map[string]string{label.ManagedBy: "zave"},
+					MatchExpressions: []metav1.LabelSelectorRequirement{
+						{Key: label.Component, Operator: metav1.LabelSelectorOpIn, Values: components},
+					},
+				},
+				PolicyTypes: types,
+				Egress:      out,
+			},
+		}, db.Origin))
+	}
+	add("database-jobs", []networkingv1.PolicyType{ingress, egress}, rules{dns(), toEndpoint(db.Endpoint)},
+		label.DatabaseBackup, label.DatabaseBootstrap, label.DatabaseInstance, label.DatabaseRestore)
+	if db.Backup == nil || db.Backup.Bucket == nil {
+		return []unit.Unit{u}
+	}
+	var rule networkingv1.NetworkPolicyEgressRule
+	if b := db.Backup.Bucket; b.Endpoint != nil {
+		rule = toEndpoint(b.Endpoint)
+	} else {
+		rule = toOutside(b.Egress)
+	}
+	add("database-bucket", []networkingv1.PolicyType{egress}, rules{rule}, label.DatabaseBackup, label.DatabaseRestore)
+	return []unit.Unit{u}
+}
+
+// dns is the way to the cluster's names.
+func dns() networkingv1.NetworkPolicyEgressRule {
+	return networkingv1.NetworkPolicyEgressRule{
+		To:    []networkingv1.NetworkPolicyPeer{peer("kube-system", map[string]string{"k8s-app": "kube-dns"})},
+		Ports: []networkingv1.NetworkPolicyPort{port(corev1.ProtocolUDP, 53), port(corev1.ProtocolTCP, 53)},
+	}
+}
+
 // always is what every tenant has: names, the mesh, and itself.
 func (e *emitter) always() {
 	p := e.p
-	e.to(p.Subject, "allow-dns", networkingv1.NetworkPolicyEgressRule{
-		To:    []networkingv1.NetworkPolicyPeer{peer("kube-system", map[string]string{"k8s-app": "kube-dns"})},
-		Ports: []networkingv1.NetworkPolicyPort{port(corev1.ProtocolUDP, 53), port(corev1.ProtocolTCP, 53)},
-	})
+	e.to(p.Subject, "allow-dns", dns())
 	if p.SLO != nil && p.Cluster.Monitoring != nil {
 		e.from(p.SLO.Subject, "metrics-mesh", metav1.LabelSelector{}, []networkingv1.NetworkPolicyPeer{endpoint(p.Cluster.Monitoring.Endpoints[0])}, tcp(proxyMetrics))
 	}
@@ -156,19 +205,23 @@ func (e *emitter) services() {
 // outside opens the ways out of the cluster.
 func (e *emitter) outside() {
 	for _, x := range e.p.Egress {
-		rule := networkingv1.NetworkPolicyEgressRule{}
-		for i, cidr := range x.CIDRs {
-			block := &networkingv1.IPBlock{CIDR: cidr.String()}
-			for _, ex := range x.Except[i] {
-				block.Except = append(block.Except, ex.String())
-			}
-			rule.To = append(rule.To, networkingv1.NetworkPolicyPeer{IPBlock: block})
-		}
-		for _, n := range x.Ports {
-			rule.Ports = append(rule.Ports, port(corev1.Protocol(x.Protocol), n))
-		}
-		e.to(x.Subject, "egress-"+x.Name, rule)
+		e.to(x.Subject, "egress-"+x.Name, toOutside(x))
 	}
+}
+
+func toOutside(x *model.Egress) networkingv1.NetworkPolicyEgressRule {
+	rule := networkingv1.NetworkPolicyEgressRule{}
+	for i, cidr := range x.CIDRs {
+		block := &networkingv1.IPBlock{CIDR: cidr.String()}
+		for _, ex := range x.Except[i] {
+			block.Except = append(block.Except, ex.String())
+		}
+		rule.To = append(rule.To, networkingv1.NetworkPolicyPeer{IPBlock: block})
+	}
+	for _, n := range x.Ports {
+		rule.Ports = append(rule.Ports, port(corev1.Protocol(x.Protocol), n))
+	}
+	return rule
 }
 
 func toEndpoint(s *model.Endpoint) networkingv1.NetworkPolicyEgressRule {

@@ -1,12 +1,16 @@
-// Package observe emits the alerts that follow from a tenant's objective, and the scrape that they are computed from.
+// Package observe emits the alerts that follow from a tenant's objective, with the scrape that they are computed from,
+// and those that follow from its backups.
 //
-// Invariants: the alerts are the multi-window, multi-burn-rate ones of the Site Reliability Workbook ("Alerting on
-// SLOs"), over the mesh's own request metric, so that no workload has to be instrumented.
+// Invariants: the alerts of an objective are the multi-window, multi-burn-rate ones of the Site Reliability Workbook
+// ("Alerting on SLOs"), over the mesh's own request metric, so that no workload has to be instrumented; those of
+// backups go by what kube-state-metrics tells of the CronJobs, and fire for a run that never was as for one that
+// failed.
 package observe
 
 import (
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/zavestudios/zave/generator/label"
 	"github.com/zavestudios/zave/generator/model"
@@ -16,18 +20,81 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Emit gives the PrometheusRule and the PodMonitor; nothing for a tenant without an objective.
+// Emit gives the PrometheusRule and the PodMonitor of an objective, and the PrometheusRule of backups; nothing for a
+// tenant with neither, and none of the latter where nothing would read it.
 func Emit(p *model.Placement) []unit.Unit {
-	if p.SLO == nil {
+	var out []unit.Unit
+	if p.SLO != nil {
+		out = append(out, unit.Unit{
+			Key: unit.Key{Cluster: p.Cluster.Name, Part: unit.Delivery, Name: p.Tenant.Name},
+			Objects: []object.Object{
+				object.New(p.Cluster.Name, rule(p), p.SLO.Origin),
+				object.New(p.Cluster.Name, scrape(p), p.SLO.Origin),
+			},
+		})
+	}
+	// A retired tenant's database is not backed up again.
+	if db := p.Database; db != nil && db.Backup != nil && p.State != model.Retired && p.Cluster.Watched() {
+		out = append(out, unit.Unit{
+			Key:     unit.Key{Cluster: p.Cluster.Name, Part: unit.Database, Name: p.Tenant.Name},
+			Objects: []object.Object{object.New(p.Cluster.Name, backupRule(p), db.Origin)},
+		})
+	}
+	return out
+}
+
+// backupRule tells when the newest backup, or the newest restore of one, is too old, and when a run has failed.
+func backupRule(p *model.Placement) *monitoring.PrometheusRule {
+	db := p.Database
+	ns := db.Service.Endpoint.Service.Namespace
+	b := db.Backup
+	rules := old(p, "TenantBackupTooOld", p.BackupJob(), b.Stale, "critical", "has not been backed up")
+	rules = append(rules, failed(p, "TenantBackupFailed", p.BackupJob(), "a backup of the database of %s has failed"))
+	if b.TestSchedule != "" {
+		name := p.RestoreJob()
+		rules = append(rules, old(p, "TenantRestoreTestTooOld", name, b.TestStale, "warning", "has not been restored for a test")...)
+		rules = append(rules, failed(p, "TenantRestoreTestFailed", name, "the newest backup of the database of %s could not be restored"))
+	}
+	return &monitoring.PrometheusRule{
+		TypeMeta:   metav1.TypeMeta{APIVersion: monitoring.APIVersion, Kind: "PrometheusRule"},
+		ObjectMeta: label.ForTenantIn(p, db.Subject, ns, p.BackupJob()),
+		Spec:       monitoring.PrometheusRuleSpec{Groups: []monitoring.RuleGroup{{Name: p.BackupJob(), Rules: rules}}},
+	}
+}
+
+// old is the alert for a CronJob that has not succeeded for too long: since its last success, or since it was made.
+func old(p *model.Placement, alert, name string, limit time.Duration, severity, what string) []monitoring.Rule {
+	if limit <= 0 {
 		return nil
 	}
-	return []unit.Unit{{
-		Key: unit.Key{Cluster: p.Cluster.Name, Part: unit.Delivery, Name: p.Tenant.Name},
-		Objects: []object.Object{
-			object.New(p.Cluster.Name, rule(p), p.SLO.Origin),
-			object.New(p.Cluster.Name, scrape(p), p.SLO.Origin),
+	return []monitoring.Rule{{
+		Alert:  alert,
+		Expr:   "time() - (" + success(p, name) + ") > " + strconv.FormatInt(int64(limit/time.Second), 10),
+		For:    "15m",
+		Labels: map[string]string{"severity": severity, "tenant": p.Tenant.Name, "team": p.Tenant.Team},
+		Annotations: map[string]string{
+			"summary": fmt.Sprintf("the database of %s %s for {{ $value | humanizeDuration }}", p.Tenant.Name, what),
 		},
 	}}
+}
+
+// failed is the alert for a Job of a CronJob that has failed and began after the last success.
+func failed(p *model.Placement, alert, name, summary string) monitoring.Rule {
+	jobs := fmt.Sprintf(`namespace="%s", job_name=~"%s-[0-9]+"`, p.Database.Service.Endpoint.Service.Namespace, name)
+	return monitoring.Rule{
+		Alert: alert,
+		Expr: "max by (namespace) (\n  kube_job_status_start_time{" + jobs + "}\n  * on (namespace, job_name)\n  " +
+			"(kube_job_failed{" + jobs + `, condition="true"} == 1)` + "\n)\n> on (namespace)\n(" + success(p, name) + ")",
+		Labels:      map[string]string{"severity": "warning", "tenant": p.Tenant.Name, "team": p.Tenant.Team},
+		Annotations: map[string]string{"summary": fmt.Sprintf(summary, p.Tenant.Name)},
+	}
+}
+
+// success is when a CronJob has last succeeded, or else was made.
+func success(p *model.Placement, name string) string {
+	series := fmt.Sprintf(`{namespace="%s", cronjob="%s"}`, p.Database.Service.Endpoint.Service.Namespace, name)
+	return "\n  max by (namespace) (kube_cronjob_status_last_successful_time" + series + ")" +
+		"\n  or\n  max by (namespace) (kube_cronjob_created" + series + ")\n"
 }
 
 // scrape reads the requests that the proxies count (Istio, "Integrations: Prometheus"); of all that a proxy tells, only

@@ -5,7 +5,9 @@
 package secrets
 
 import (
+	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/zavestudios/zave/generator/label"
 	"github.com/zavestudios/zave/generator/model"
@@ -14,11 +16,8 @@ import (
 	"github.com/zavestudios/zave/internal/object"
 )
 
-// DatabaseSecret is the name of the Secret with a tenant's database credentials.
-const DatabaseSecret = "database"
-
-// Emit gives the image pull secret, each bundle, and the database credentials. A retired tenant keeps none: nothing is
-// left that reads them.
+// Emit gives the image pull secret, each bundle, and the database logins that the tenant's workloads ask for. A retired
+// tenant keeps none: nothing is left that reads them.
 func Emit(p *model.Placement) []unit.Unit {
 	u := unit.Unit{Key: unit.Key{Cluster: p.Cluster.Name, Part: unit.Tenancy, Name: p.Tenant.Name}}
 	if p.State == model.Retired {
@@ -39,28 +38,60 @@ func Emit(p *model.Placement) []unit.Unit {
 		add(b.Subject, b.Name, b.Refresh, nil, data...)
 	}
 	if db := p.Database; db != nil {
-		add(db.Subject, DatabaseSecret, "1h", databaseTemplate(db), externalsecrets.Ref("password", db.Path, "app"))
+		for _, login := range db.Logins {
+			u.Objects = append(u.Objects, object.New(p.Cluster.Name, databaseLogin(p, login), db.Origin))
+		}
+		if ca := db.Service.CA; db.Verified(p) {
+			add(db.Subject, model.AuthoritySecret, "1h", nil, externalsecrets.Ref(model.AuthorityFile, ca.Path, ca.Key))
+		}
 	}
 	return []unit.Unit{u}
 }
 
-// databaseTemplate makes the variables that libpq and most frameworks read. The password is put in by External Secrets
-// in the cluster.
-func databaseTemplate(db *model.Database) *externalsecrets.Template {
-	port := strconv.Itoa(int(db.Service.Endpoint.Port))
-	host := db.Service.Endpoint.Host
-	// A query's "+" is a space in a form and a plus sign in a URI (RFC 3986, section 2.2), which is what libpq reads.
-	const escaped = `{{ .password | urlquery | replace "+" "%20" }}`
-	return &externalsecrets.Template{
-		Type: "Opaque",
-		Data: map[string]string{
-			"PGHOST":       host,
-			"PGPORT":       port,
-			"PGDATABASE":   db.Name,
-			"PGUSER":       db.Roles.App,
-			"PGSSLMODE":    "require",
-			"PGPASSWORD":   "{{ .password }}",
-			"DATABASE_URL": "postgresql://" + db.Roles.App + ":" + escaped + "@" + host + ":" + port + "/" + db.Name + "?sslmode=require",
-		},
+// password is what was read, without the line break that a file may have brought into the store; who sets the password
+// leaves it out as well.
+const password = `.password | trimSuffix "\n"`
+
+// databaseLogin makes the variables that libpq and most frameworks read (PostgreSQL manual, 34.15, "Environment
+// Variables"; 34.1.1.2, "Connection URIs"). Names and passwords are put in by External Secrets in the cluster. Which of
+// its logins the application uses is in the store, as rotation alternates two; before the first rotation nothing is
+// there, and it is the plain one. That takes reading the whole path, as External Secrets refuses a single property that
+// is not there.
+func databaseLogin(p *model.Placement, login string) *externalsecrets.ExternalSecret {
+	db := p.Database
+	store := p.Tenant.Platform.SecretStore
+	user := db.Roles.Login(login)
+	query := "sslmode=require"
+	data := map[string]string{
+		"PGHOST":     db.Service.Endpoint.Host,
+		"PGPORT":     strconv.Itoa(int(db.Service.Endpoint.Port)),
+		"PGDATABASE": db.Name,
+		"PGSSLMODE":  "require",
+		"PGPASSWORD": "{{ " + password + " }}",
 	}
+	if db.Verified(p) {
+		file := model.AuthorityDir + "/" + model.AuthorityFile
+		data["PGSSLMODE"], data["PGSSLROOTCERT"] = "verify-full", file
+		query = "sslmode=verify-full&sslrootcert=" + url.QueryEscape(file)
+	}
+	switch login {
+	case model.LoginApp:
+		user = "{{ " + db.AppUser() + " }}"
+	case model.LoginMigrator:
+		// What a migration makes is the owner's from the start, and nobody else's to change.
+		data["PGOPTIONS"] = "-c role=" + db.Roles.Owner
+		query += "&options=" + strings.ReplaceAll(url.QueryEscape(data["PGOPTIONS"]), "+", "%20")
+	}
+	data["PGUSER"] = user
+	// A query's "+" is a space in a form and a plus sign in a URI (RFC 3986, section 2.2), which is what libpq reads.
+	const escaped = "{{ " + password + ` | urlquery | replace "+" "%20" }}`
+	server := data["PGHOST"] + ":" + data["PGPORT"]
+	data["DATABASE_URL"] = "postgresql://" + user + ":" + escaped + "@" + server + "/" + db.Name + "?" + query
+
+	out := externalsecrets.New(label.ForTenant(p, db.Subject, model.DatabaseSecret(login)), store.Kind, store.Name, "1h",
+		&externalsecrets.Template{Type: "Opaque", Data: data}, externalsecrets.Ref("password", db.Path, login))
+	if login == model.LoginApp {
+		out.Spec.DataFrom = []externalsecrets.DataFrom{{Extract: externalsecrets.Extract{Key: db.Path}}}
+	}
+	return out
 }

@@ -175,6 +175,13 @@ func template(w *model.Workload) corev1.PodTemplateSpec {
 			VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: &scratch}},
 		})
 	}
+	if w.Login != "" && w.Placement.Database.Verified(w.Placement) {
+		name, c := model.AuthoritySecret, &spec.Containers[0]
+		c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: name, MountPath: model.AuthorityDir, ReadOnly: true})
+		spec.Volumes = append(spec.Volumes, corev1.Volume{
+			Name: name, VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: name}},
+		})
+	}
 	return corev1.PodTemplateSpec{
 		ObjectMeta: metav1.ObjectMeta{Labels: label.Running(w), Annotations: sidecar(w)},
 		Spec:       spec,
@@ -224,8 +231,8 @@ func container(w *model.Workload) corev1.Container {
 	for _, s := range w.Secrets {
 		c.EnvFrom = append(c.EnvFrom, envFrom(s.Name))
 	}
-	if w.Placement.Database != nil {
-		c.EnvFrom = append(c.EnvFrom, envFrom("database"))
+	if w.Login != "" {
+		c.EnvFrom = append(c.EnvFrom, envFrom(model.DatabaseSecret(w.Login)))
 	}
 	probes(w, &c)
 	return c

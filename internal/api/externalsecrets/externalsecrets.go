@@ -21,7 +21,10 @@ type Spec struct {
 	RefreshInterval string   `json:"refreshInterval"`
 	SecretStoreRef  StoreRef `json:"secretStoreRef"`
 	Target          Target   `json:"target"`
-	Data            []Data   `json:"data"`
+	Data            []Data   `json:"data,omitempty"`
+
+	// DataFrom reads all properties of a path, for templates that can do without one of them.
+	DataFrom []DataFrom `json:"dataFrom,omitempty"`
 }
 
 // StoreRef names a store.
@@ -54,6 +57,16 @@ type Data struct {
 type RemoteRef struct {
 	Key      string `json:"key"`
 	Property string `json:"property"`
+}
+
+// DataFrom reads a path.
+type DataFrom struct {
+	Extract Extract `json:"extract"`
+}
+
+// Extract is a path of the store.
+type Extract struct {
+	Key string `json:"key"`
 }
 
 // New is an ExternalSecret whose Secret bears its own name. The Secret is kept when the source is gone from the store:
