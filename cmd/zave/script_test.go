@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,18 +20,25 @@ func TestMain(m *testing.M) {
 // testdata/estate with the script's own files over it: tenants shop, on dev and prod, and blog, on dev.
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/script",
+		Files:               scripts(t, false),
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup:               setup,
 		Condition:           condition,
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code":  code,
-			"edit":  edit,
-			"large": large,
-			"snap":  snap,
-		},
+		Cmds:                commands(nil),
 	})
+}
+
+// commands are those of every script, and more.
+func commands(more map[string]func(*testscript.TestScript, bool, []string)) map[string]func(*testscript.TestScript, bool, []string) {
+	all := map[string]func(*testscript.TestScript, bool, []string){
+		"code":  code,
+		"edit":  edit,
+		"large": large,
+		"snap":  snap,
+	}
+	maps.Copy(all, more)
+	return all
 }
 
 func setup(env *testscript.Env) error {

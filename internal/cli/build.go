@@ -64,42 +64,49 @@ func (a *app) buildCommand() *cobra.Command {
 	f.BoolVar(&o.force, "force", false, "overwrite files that were edited by hand or that are in the way")
 	f.BoolVar(&o.noCache, "no-cache", false, "compile even if nothing has changed since the last build")
 	formatFlag(cmd, &o.format)
-	a.completeNames(cmd)
+	a.completeNames(cmd, true)
 	return cmd
 }
 
-// completeNames completes --cluster and --tenant from the repository that the command line names.
-func (a *app) completeNames(cmd *cobra.Command) {
-	names := func(pick func(*input) []string) func(string) []string {
-		return func(string) []string {
-			a.dirs = a.dirs[:len(a.dirs)/2] // cobra parses the flags twice to complete one
-			if a.start(cmd) != nil {
-				return nil
-			}
-			if _, err := a.enter(); err != nil {
-				return nil
-			}
-			in, err := a.load(context.Background())
-			if err != nil {
-				return nil
-			}
-			return pick(in)
-		}
-	}
-	complete(cmd, "cluster", names(func(in *input) (out []string) {
-		if in.Set.Platform != nil {
+// completeNames completes --cluster, and --tenant where the command has it, from the repository that the command line names.
+func (a *app) completeNames(cmd *cobra.Command, tenants bool) {
+	complete(cmd, "cluster", func(string) (out []string) {
+		in := a.loadToComplete(cmd)
+		if in != nil && in.Set.Platform != nil {
 			for _, c := range in.Set.Platform.Clusters {
 				out = append(out, c.Name)
 			}
 		}
 		return out
-	}))
-	complete(cmd, "tenant", names(func(in *input) (out []string) {
-		for _, t := range in.Set.Tenants {
-			out = append(out, t.Name)
+	})
+	if !tenants {
+		return
+	}
+	complete(cmd, "tenant", func(string) (out []string) {
+		if in := a.loadToComplete(cmd); in != nil {
+			for _, t := range in.Set.Tenants {
+				out = append(out, t.Name)
+			}
 		}
 		return out
-	}))
+	})
+}
+
+// loadToComplete reads the repository that the command line names, while the shell asks for a completion; nil where it
+// cannot be read.
+func (a *app) loadToComplete(cmd *cobra.Command) *input {
+	a.dirs = a.dirs[:len(a.dirs)/2] // cobra parses the flags twice to complete one
+	if a.start(cmd) != nil {
+		return nil
+	}
+	if _, err := a.enter(); err != nil {
+		return nil
+	}
+	in, err := a.load(context.Background())
+	if err != nil {
+		return nil
+	}
+	return in
 }
 
 func (a *app) build(ctx context.Context, o buildOptions) error {

@@ -77,6 +77,7 @@ type app struct {
 func newApp(stdin io.Reader, stdout, stderr io.Writer) *app {
 	a := &app{stdin: stdin, stdout: stdout, out: terminalOf(stdout), err: terminalOf(stderr)}
 	a.stages = newStages(stderr, a.err.is)
+	a.stages.columns = a.err.width
 	a.stderr = a.stages // which keeps the line of progress out of the way
 	return a
 }
@@ -117,7 +118,7 @@ func (a *app) command() *cobra.Command {
 			return &problem{exit: exitUnknown}
 		},
 	}
-	root.AddCommand(a.vetCommand(), a.buildCommand(), a.checkCommand(), a.explainCommand(), a.versionCommand(),
+	root.AddCommand(a.vetCommand(), a.buildCommand(), a.checkCommand(), a.dbCommand(), a.explainCommand(), a.versionCommand(),
 		a.completionCommand(), a.docsCommand())
 	root.SetHelpCommand(a.helpCommand())
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { a.helpErr = a.writeHelp(a.stdout, cmd, a.out.columns()) })

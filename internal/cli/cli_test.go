@@ -239,6 +239,21 @@ func TestProgress(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 
+	// How far it is, cut to the width, and what others named does not steer the terminal.
+	b.Reset()
+	s.columns, s.name, s.drawn = 20, "apply", time.Time{}
+	s.at("2 of 3: \x1b[31mred")
+	if got, want := b.String(), "zave: apply 2 of  …"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	s.at("3 of 3") // too soon to be read
+	s.columns, s.drawn = 0, time.Time{}
+	s.at("3 of 3: \x1b[31mred")
+	s.end()
+	if got, want := b.String(), "zave: apply 2 of  …\r\x1b[Kzave: apply 3 of 3: \\x1b[31mred …\r\x1b[K"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+
 	b.Reset()
 	quiet := newStages(&b, false)
 	quiet.began = time.Now().Add(-patience)

@@ -5,10 +5,15 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"github.com/zavestudios/zave/internal/diag"
 )
 
 // patience is how long a run may take before it says what it is at.
 const patience = time.Second
+
+// redraw is how long a line of progress stands at the least: nobody reads faster.
+const redraw = 100 * time.Millisecond
 
 // stages knows what the run is at: for the line of progress on a terminal, and for --profile. It is also stderr:
 // writing to it takes the line of progress away first.
@@ -19,6 +24,9 @@ type stages struct {
 	began    time.Time
 	shown    bool   // the line stands on the terminal
 	name     string // of the stage; empty between stages
+	detail   string // how far the stage is; may be empty
+	columns  int    // of the terminal; 0: unknown
+	drawn    time.Time
 	wall     time.Time
 	cpu      time.Duration
 	done     []stage
@@ -39,7 +47,7 @@ func (s *stages) begin(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	cpu, _ := resources()
-	s.name, s.wall, s.cpu = name, time.Now(), cpu
+	s.name, s.detail, s.wall, s.cpu = name, "", time.Now(), cpu
 	if !s.progress {
 		return
 	}
@@ -65,12 +73,36 @@ func (s *stages) end() {
 func (s *stages) show() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.name == "" || !s.progress || time.Since(s.began) < patience {
-		return
+	if s.due() {
+		s.draw()
 	}
+}
+
+// due tells whether there is something to show, and has been for long enough.
+func (s *stages) due() bool { return s.name != "" && s.progress && time.Since(s.began) >= patience }
+
+// at says how far the stage is. The text may hold names that others chose.
+func (s *stages) at(detail string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.detail = detail
+	if s.due() && time.Since(s.drawn) >= redraw {
+		s.draw()
+	}
+}
+
+// draw writes the line, cut so that it does not go over into a second one, which could not be taken away.
+func (s *stages) draw() {
 	s.clear()
-	fmt.Fprintf(s.w, "zave: %s …", s.name)
-	s.shown = true
+	line := "zave: " + s.name
+	if s.detail != "" {
+		line += " " + diag.Visible(s.detail)
+	}
+	if runes := []rune(line); s.columns > 3 && len(runes) > s.columns-3 {
+		line = string(runes[:s.columns-3])
+	}
+	fmt.Fprint(s.w, line+" …")
+	s.shown, s.drawn = true, time.Now()
 }
 
 // hide shows no progress from now on.

@@ -191,7 +191,10 @@ func (a *app) writeHelp(w io.Writer, cmd *cobra.Command, columns int) error {
 
 // inOrder gives the commands that help lists, in the order of work; cobra sorts them by name.
 func inOrder(cmd *cobra.Command) []*cobra.Command {
-	order := []string{"vet", "build", "check", "explain", "version", "completion", "help"}
+	order := []string{
+		"vet", "build", "check", "db", "explain", "version", "completion", "help",
+		"sql", "config", "verifier", "plan", "apply", "verify", "rotate", "backup", "restore", "drill",
+	}
 	var out []*cobra.Command
 	for _, c := range cmd.Commands() {
 		if c.IsAvailableCommand() || c.Name() == "help" {
