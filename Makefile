@@ -3,7 +3,7 @@
 GO ?= go
 export GOFLAGS += -trimpath
 
-.PHONY: help build test lint vet bench generate golden man
+.PHONY: help build postgres test lint vet bench generate golden man
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -11,8 +11,13 @@ help: ## list the targets
 build: ## write bin/zave
 	$(GO) build -o bin/zave ./cmd/zave
 
-test: ## run every test
-	$(GO) test ./...
+# ZAVE_POSTGRES=15 or 15,18 tests with these major versions of PostgreSQL alone.
+
+postgres: ## install what the tests need of PostgreSQL 15 to 18 in the user's cache
+	$(GO) test -count=1 -run '^Test(Clients)?Installed$$' ./internal/postgres/pgtest
+
+test: postgres ## run every test
+	$(GO) test -timeout 30m ./...
 
 lint: ## gofmt, go vet, staticcheck and the vetting of the repository's own CUE
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo 'run gofmt -w .' >&2; exit 1; }
@@ -21,14 +26,14 @@ lint: ## gofmt, go vet, staticcheck and the vetting of the repository's own CUE
 	$(GO) tool cue vet -c ./...
 
 bench: ## run the benchmarks; compare two outputs with benchstat
-	$(GO) test -run '^$$' -bench . -benchmem ./...
+	$(GO) test -timeout 60m -run '^$$' -bench . -benchmem ./...
 
 generate: ## write the embedded schemas anew, from the published modules
 	$(GO) generate ./...
 
 golden: ## write golden/ and every golden file anew
 	$(GO) run ./cmd/zave build --force
-	UPDATE_GOLDEN=1 $(GO) test ./...
+	UPDATE_GOLDEN=1 $(GO) test -timeout 30m ./...
 
 man: ## write man pages to bin/man
 	$(GO) run ./cmd/zave docs man bin/man
