@@ -102,6 +102,7 @@ func (a *app) command() *cobra.Command {
 			"  zave build                compile, and write the tree\n" +
 			"  zave build --check        is the tree what the specs compile to?\n" +
 			"  zave check                would the clusters take every object?\n" +
+			"  zave db plan              are the tenants' databases as the specs say?\n" +
 			"  zave explain ZAV108       what does that error mean?",
 		Version:           version,
 		Args:              cobra.ArbitraryArgs, // so that RunE has the words for a command that does not exist

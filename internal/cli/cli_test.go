@@ -266,7 +266,7 @@ func TestProgress(t *testing.T) {
 }
 
 func FuzzUsage(f *testing.F) {
-	for _, s := range []string{"biuld", "build --chek", "explain 108", "help help", "-C x vet", "version --format=", "--", "build -o", "docs man", "-vvq", "--=", "completion bash"} {
+	for _, s := range []string{"biuld", "build --chek", "explain 108", "help help", "-C x vet", "version --format=", "--", "build -o", "docs man", "-vvq", "--=", "completion bash", "db", "db sql --server-version 14", "db plan --dsn x --tenant a,b", "db rotate x", "db verifier a b"} {
 		f.Add(s)
 	}
 	dir := f.TempDir()

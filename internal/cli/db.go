@@ -104,7 +104,7 @@ func (o *dbOptions) credentialsFlag(cmd *cobra.Command) {
 // permissionFlags are those that allow what is refused by default.
 func (o *dbOptions) permissionFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringSliceVar(&o.allowDrop, "allow-drop", nil, "allow to drop the database, role or extension `NAME`; may be repeated")
+	f.StringSliceVar(&o.allowDrop, "allow-drop", nil, "allow to drop the database or role `NAME`, or the extension DATABASE/NAME; may be repeated")
 	f.StringSliceVar(&o.adopt, "adopt", nil, "take over the database or role `NAME` that zave did not make; may be repeated")
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -115,6 +116,11 @@ func (a *app) sayApplied(o *dbOptions, want *state.Desired, applied *postgres.Ap
 	} else {
 		a.say("cluster %s: %s done", want.Cluster, count(applied.Steps, "step"))
 	}
+	for _, name := range o.allowDrop {
+		if !slices.ContainsFunc(plan.Steps, func(s state.Step) bool { return drops(s, name) }) {
+			a.say("--allow-drop %s: there is nothing of that name to drop", name)
+		}
+	}
 	made := 0
 	for _, step := range plan.Steps {
 		if o.credentials == "" && madeLogin(want, step) {
@@ -125,9 +131,40 @@ func (a *app) sayApplied(o *dbOptions, want *state.Desired, applied *postgres.Ap
 		a.say("%s no password yet, and nobody can log in: run it again with --credentials DIR",
 			counted(made, "new role has", "new roles have"))
 	}
-	if n := len(plan.Findings); n > 0 {
-		a.say("%s left for a person: run 'zave db plan'", counted(n, "finding is", "findings are"))
+	a.sayFindings(o, plan.Findings)
+}
+
+// sayFindings lists what an apply has left for a person, and counts what is low.
+func (a *app) sayFindings(o *dbOptions, findings []state.Finding) {
+	l := &listing{color: a.colored(a.err)}
+	if a.err.is {
+		l.columns = a.err.columns()
 	}
+	low := 0
+	for _, f := range findings {
+		if f.Severity == state.Low && !a.verbose {
+			low++
+			continue
+		}
+		l.finding(f)
+	}
+	if l.Len() > 0 {
+		a.say("left for a person:\n%s", strings.TrimSuffix(l.String(), "\n"))
+	}
+	if low > 0 {
+		command := "zave db plan"
+		if o.instance {
+			command += " --instance"
+		}
+		a.say("%s, which '%s' lists", counted(low, "finding is low", "findings are low"), command)
+	}
+}
+
+// drops tells whether a step drops what --allow-drop names: a database, a role, or an extension of a database.
+func drops(s state.Step, name string) bool {
+	database, extension, _ := strings.Cut(name, "/")
+	return s.ID == "database/"+name+"/drop" || s.ID == "role/"+name+"/drop" ||
+		s.ID == "database/"+database+"/extension/"+extension+"/drop"
 }
 
 // madeLogin tells whether a step makes a role whose password comes from a file.

@@ -4,13 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/zavestudios/zave/internal/postgres"
 	"github.com/zavestudios/zave/internal/postgres/archive"
 	"github.com/zavestudios/zave/internal/postgres/state"
 )
@@ -150,33 +147,13 @@ func (o *trustOptions) identities() (*archive.Identities, error) {
 	return ids, inFlag("identity", err)
 }
 
-// passwordsOf reads the named files of one tenant's credentials. Of those that are optional, one that does not exist is
-// left out.
-func passwordsOf(dir string, t state.Tenant, needed, optional []string) (postgres.Credentials, error) {
-	if dir == "" {
-		return nil, &problem{
-			exit: exitUnknown,
-			text: "it logs in as roles of the tenant, and has no passwords",
-			hint: fmt.Sprintf("name the directory that holds %s/{%s} with --credentials", t.Name, strings.Join(needed, ",")),
-		}
+// noCredentials is the error where what is done is done as roles of tenants, and there are no passwords.
+func noCredentials() error {
+	return &problem{
+		exit: exitUnknown,
+		text: "it logs in as roles of the tenant, and has no passwords",
+		hint: "name the directory that holds TENANT/{app,migrator,readonly,backup} with --credentials",
 	}
-	out := postgres.Credentials{}
-	for _, role := range t.Roles.Logins() {
-		file, ok := t.Roles.Credential(role)
-		if !ok || !slices.Contains(needed, file) && !slices.Contains(optional, file) {
-			continue
-		}
-		name := filepath.Join(dir, t.Name, file)
-		if _, err := os.Stat(name); errors.Is(err, os.ErrNotExist) && slices.Contains(optional, file) {
-			continue
-		}
-		password, err := passwordFrom("--credentials", name)
-		if err != nil {
-			return nil, err
-		}
-		out[role] = password
-	}
-	return out, nil
 }
 
 // tenantNamed gives the tenant, which is known to be there.

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -138,19 +139,25 @@ func (a *app) dbBackup(ctx context.Context, o *dbOptions, b *backupOptions) erro
 	if err != nil {
 		return err
 	}
-	dir := o.credentials
-	if dir, err = absolutePath(dir); err != nil {
+	if o.credentials == "" {
+		return noCredentials()
+	}
+	// The only password that is read, and that has to be there.
+	dir, err := absolutePath(o.credentials)
+	if err != nil {
 		return err
 	}
-	o.credentials = "" // only one of the passwords is read
+	o.credentials = ""
 	run, err := a.connectTo(ctx, o)
 	if err != nil {
 		return err
 	}
 	t := tenantNamed(run.want, o.tenants[0])
-	if options.Credentials, err = passwordsOf(dir, t, []string{"backup"}, nil); err != nil {
+	password, err := passwordFrom("--credentials", filepath.Join(dir, t.Name, "backup"))
+	if err != nil {
 		return err
 	}
+	options.Credentials = postgres.Credentials{t.Roles.Backup: password}
 	a.stages.begin("backup")
 	options.Progress = a.stages.at
 	done, err := run.server.Backup(ctx, run.want, t.Name, *options)

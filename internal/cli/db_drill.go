@@ -64,11 +64,7 @@ func (a *app) dbDrillCommand() *cobra.Command {
 
 func (a *app) dbDrill(ctx context.Context, o *dbOptions, d postgres.DrillOptions) error {
 	if o.credentials == "" {
-		return &problem{
-			exit: exitUnknown,
-			text: "each tenant's data are loaded as a role of the tenant's, and there are no passwords",
-			hint: "name the directory that holds them with --credentials",
-		}
+		return noCredentials()
 	}
 	run, err := a.connectTo(ctx, o)
 	if err != nil {

@@ -39,9 +39,8 @@ func (a *app) dbRestoreCommand() *cobra.Command {
 			"is. Before anything is touched, the backup has been read to its end: it is whole, signed by a known key, this " +
 			"tenant's, and can be decrypted. It is loaded by the tenant's migrator, never with the platform's rights, and held " +
 			"against its manifest: every row, sequence, large object, constraint and grant. The new database's name is printed.\n\n" +
-			"With --replace it then takes the place of the tenant's database, which is closed and kept under another name: " +
-			"run it again with --allow-drop and that name to drop it, once nobody misses it. With --test it is removed again: " +
-			"that is what the weekly Job does.\n\n" +
+			"With --replace it then takes the place of the tenant's database, which is closed and kept under another name, " +
+			"unless --allow-drop says that it may go. With --test it is removed again: that is what the weekly Job does.\n\n" +
 			"A backup is as old as it is: what was written since is not in it. Backups of whole servers can be rolled forward, " +
 			"but not for one tenant alone.",
 		Example: "  zave db restore shop --list --store s3://backups/pg --verify-key sign.pub\n" +
@@ -64,7 +63,6 @@ func (a *app) dbRestoreCommand() *cobra.Command {
 	o.wantFlags(a, cmd, false)
 	o.serverFlags(cmd)
 	o.credentialsFlag(cmd)
-	cmd.Flags().Lookup("credentials").Usage = "read the tenant's passwords from `DIR`/TENANT/{migrator,backup}, and app, if there is one"
 	r.store.storeFlags(cmd, "store", "the backups are at")
 	r.trust.trustFlags(cmd)
 	f := cmd.Flags()
@@ -72,7 +70,7 @@ func (a *app) dbRestoreCommand() *cobra.Command {
 	f.BoolVar(&r.list, "list", false, "list the backups there are, and restore none")
 	f.BoolVar(&r.test, "test", false, "restore, compare, and remove it again")
 	f.BoolVar(&r.replace, "replace", false, "have it take the place of the tenant's database")
-	f.StringSliceVar(&o.allowDrop, "allow-drop", nil, "drop the database `NAME` that it took the place of")
+	f.StringSliceVar(&o.allowDrop, "allow-drop", nil, "drop the tenant's database `NAME`, once it has been replaced")
 	f.BoolVar(&r.verify, "verify", false, "attack the server afterwards, as 'zave db verify' does")
 	f.BoolVar(&r.keep, "keep-failed", false, "keep a database that could not be restored, for a look at it")
 	f.BoolVar(&r.oldClient, "allow-old-client", false, "use a pg_restore that runs what a crafted backup says")
@@ -102,19 +100,15 @@ func (a *app) dbRestore(ctx context.Context, o *dbOptions, r *restoreOptions) er
 	if options.Identities, err = r.trust.identities(); err != nil {
 		return err
 	}
-	dir, err := absolutePath(o.credentials)
-	if err != nil {
-		return err
+	if o.credentials == "" {
+		return noCredentials()
 	}
-	o.credentials = ""
 	run, err := a.connectTo(ctx, o)
 	if err != nil {
 		return err
 	}
 	t := tenantNamed(run.want, o.tenants[0])
-	if options.Credentials, err = passwordsOf(dir, t, []string{"migrator", "backup"}, []string{"app", "readonly"}); err != nil {
-		return err
-	}
+	options.Credentials = run.credentials
 	if r.verify {
 		options.Verify = &postgres.VerifyOptions{}
 	}
@@ -158,8 +152,8 @@ func (a *app) sayRestored(tenant string, r *restoreOptions, done *postgres.Resto
 	case done.Dropped:
 		a.say("it is %s now; the one before is dropped", done.Database)
 	case done.Before != "":
-		a.say("it is %s now; the one before is %s, closed. Once nobody misses it, drop it with --allow-drop %s",
-			done.Database, done.Before, done.Before)
+		a.say("it is %s now; the one before is %s, closed", done.Database, done.Before)
+		a.say("once nobody misses that one, run 'zave db apply --allow-drop %s'", done.Before)
 	default:
 		a.say("run it again with --replace to have it take the place of %s", m.Database)
 	}

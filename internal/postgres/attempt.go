@@ -715,7 +715,7 @@ func (r *runner) inapplicable(c *attack.Check) string {
 	case what == "setting" && !r.facts.temporary:
 		return "the platform's role may not set " + name + " here"
 	case what == "client" && r.pgDump == "":
-		return "there is no " + name + " at hand"
+		return "there is no " + name + " of the server's version or a newer one at hand"
 	}
 	return ""
 }

@@ -97,26 +97,66 @@ func (s *Server) backup(ctx context.Context, want *state.Desired, tenant string,
 	if err != nil {
 		return nil, err
 	}
-	doing("connecting as " + t.Roles.Backup)
-	w, err := s.testify(ctx, t, t.Database, o.Credentials[t.Roles.Backup])
+	a := &attempt{Server: s, want: want, tenant: t, o: o, program: dump, doing: doing}
+	for try := 1; ; try++ {
+		out, err := a.run(ctx)
+		if !errors.Is(err, errBusy) || try == dumpTries {
+			return out, err
+		}
+		doing("waiting for a migration to pass")
+		if err := pause(ctx, try); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// dumpTries bounds how often a backup begins anew because a migration came in between the locks of its two sessions.
+const dumpTries = 8
+
+// dumpLockWait is how long pg_dump waits for a lock. The tables are locked for it already; what it can wait for is a
+// migration that waits for those locks itself and stands before it, and so for as long as the backup lasts.
+const dumpLockWait = 5 * time.Second
+
+// errBusy is that pg_dump met such a migration.
+var errBusy = errors.New("a migration waits for the backup, and the backup for it")
+
+// attempt is a backup of one snapshot.
+type attempt struct {
+	*Server
+	want    *state.Desired
+	tenant  state.Tenant
+	o       BackupOptions
+	program *program
+	doing   func(string)
+
+	w        *witness
+	tables   []relation
+	snapshot string
+	security bool // there are tables with row-level security
+	m        *archive.Manifest
+}
+
+func (a *attempt) run(ctx context.Context) (*BackedUp, error) {
+	t, o := a.tenant, a.o
+	a.doing("connecting as " + t.Roles.Backup)
+	w, err := a.testify(ctx, t, t.Database, o.Credentials[t.Roles.Backup])
 	if err != nil {
 		return nil, err
 	}
 	defer w.Close(context.WithoutCancel(ctx))
-	if major := w.version() / 10000; dump.major() < major {
+	a.w = w
+	if major := w.version() / 10000; a.program.major() < major {
 		return nil, &Problem{
-			Text: fmt.Sprintf("pg_dump is of version %s, and the server of %d: it does not read newer servers", dump.text,
+			Text: fmt.Sprintf("pg_dump is of version %s, and the server of %d: it does not read newer servers", a.program.text,
 				major),
 			Hint: fmt.Sprintf("install PostgreSQL's client programs of version %d or newer", major), Input: true,
 		}
 	}
-	doing("locking the tables")
-	tables, snapshot, err := w.freeze(ctx)
-	if err != nil {
+	a.doing("locking the tables")
+	if a.tables, a.snapshot, err = w.freeze(ctx); err != nil {
 		return nil, err
 	}
-	security, err := w.allRows(ctx, tables)
-	if err != nil {
+	if a.security, err = w.allRows(ctx, a.tables); err != nil {
 		return nil, err
 	}
 	if err := w.allLarge(ctx); err != nil {
@@ -130,15 +170,15 @@ func (s *Server) backup(ctx context.Context, want *state.Desired, tenant string,
 		return nil, err
 	}
 	taken = taken.UTC().Truncate(time.Second)
-	m := &archive.Manifest{
-		ID: archive.NewID(taken), Tenant: t.Name, Database: t.Database, Cluster: want.Cluster, SpecHash: t.Hash,
-		Roles: t.Roles, Schema: t.Schema, Server: w.version(), Client: dump.text, Program: o.Program, Taken: taken,
+	a.m = &archive.Manifest{
+		ID: archive.NewID(taken), Tenant: t.Name, Database: t.Database, Cluster: a.want.Cluster, SpecHash: t.Hash,
+		Roles: t.Roles, Schema: t.Schema, Server: w.version(), Client: a.program.text, Program: o.Program, Taken: taken,
 	}
-	out := &BackedUp{Manifest: m}
+	out := &BackedUp{Manifest: a.m}
 	writer := &archive.Writer{Store: o.Store, Recipients: o.Recipients, Signer: o.Signer, Size: size}
-	err = writer.Write(ctx, m, func(ctx context.Context, to io.Writer) error {
+	err = writer.Write(ctx, a.m, func(ctx context.Context, to io.Writer) error {
 		var err error
-		out.Warnings, err = s.dump(ctx, w, dump, o, tables, snapshot, security, m, to, doing)
+		out.Warnings, err = a.dump(ctx, to)
 		return err
 	})
 	if err != nil {
@@ -147,7 +187,7 @@ func (s *Server) backup(ctx context.Context, want *state.Desired, tenant string,
 	if o.Keep == nil {
 		return out, nil
 	}
-	doing("removing older backups")
+	a.doing("removing older backups")
 	var now time.Time
 	if err := w.QueryRow(ctx, "SELECT clock_timestamp()").Scan(&now); err != nil {
 		return out, fmt.Errorf("older backups stay: %w", err)
@@ -156,30 +196,27 @@ func (s *Server) backup(ctx context.Context, want *state.Desired, tenant string,
 	if o.Signer != nil {
 		trust.Keys = []archive.PublicKey{o.Signer.Public()}
 	}
-	out.Removed, err = archive.Prune(ctx, o.Store, m.Set(), want.Cluster, trust, *o.Keep, now)
+	out.Removed, err = archive.Prune(ctx, o.Store, a.m.Set(), a.want.Cluster, trust, *o.Keep, now)
 	if err != nil {
-		return out, fmt.Errorf("the backup %s is made, but older ones could not be removed: %w", m.ID, err)
+		return out, fmt.Errorf("the backup %s is made, but older ones could not be removed: %w", a.m.ID, err)
 	}
 	return out, nil
 }
 
 // dump runs pg_dump and reads the evidence beside it, both in the witness's snapshot.
-func (s *Server) dump(
-	ctx context.Context, w *witness, p *program, o BackupOptions, tables []relation, snapshot string, security bool,
-	m *archive.Manifest, to io.Writer, doing func(string),
-) ([]string, error) {
-	t := w.tenant
-	env, err := s.environment(p, t.Roles.Backup, o.Credentials[t.Roles.Backup])
+func (a *attempt) dump(ctx context.Context, to io.Writer) ([]string, error) {
+	t, w, p := a.tenant, a.w, a.program
+	env, err := a.environment(p, t.Roles.Backup, a.o.Credentials[t.Roles.Backup])
 	if err != nil {
 		return nil, err
 	}
 	args := []string{
-		"--format=custom", "--no-password", "--snapshot=" + snapshot,
-		fmt.Sprintf("--lock-wait-timeout=%d", lockWait.Milliseconds()),
+		"--format=custom", "--no-password", "--snapshot=" + a.snapshot,
+		fmt.Sprintf("--lock-wait-timeout=%d", dumpLockWait.Milliseconds()),
 		"--exclude-schema=" + pattern(t.ExtensionSchema), // the platform's, and made by it
 		"--dbname=" + conninfo(t.Database, t.Roles.Backup),
 	}
-	if security {
+	if a.security {
 		args = append(args, "--enable-row-security")
 	}
 	given := ctx
@@ -187,17 +224,17 @@ func (s *Server) dump(
 	defer cancel(nil)
 	c := p.command(ctx, env, args...)
 	c.cmd.Stdout = to
-	doing("dumping")
+	a.doing("dumping")
 	if err := c.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("run pg_dump: %w", err)
 	}
 	read := make(chan error, 1)
 	go func() {
-		e, err := w.evidence(ctx, tables, func(table string) { doing("dumping, and counting " + table) })
+		e, err := w.evidence(ctx, a.tables, func(table string) { a.doing("dumping, and counting " + table) })
 		if err != nil {
 			cancel(err)
 		} else {
-			m.Evidence = *e
+			a.m.Evidence = *e
 		}
 		read <- err
 	}()
@@ -211,11 +248,16 @@ func (s *Server) dump(
 		return nil, given.Err()
 	case counted != nil && (err == nil || errors.Is(context.Cause(ctx), counted)):
 		return nil, fmt.Errorf("read what the database holds: %w", counted)
+	case err != nil && strings.Contains(c.said.String(), "Query was: LOCK TABLE"):
+		return nil, &Problem{
+			Text: "a migration waits for the backup, and the backup for it, and so it went each time",
+			Hint: "run it when no migration is under way", Err: errBusy,
+		}
 	case err != nil:
 		return nil, c.failed(p.name, err)
 	}
 	// That this still works is proof that the session, its locks and its snapshot were there all the time.
-	if err := w.sequences(ctx, &m.Evidence, true); err != nil {
+	if err := w.sequences(ctx, &a.m.Evidence, true); err != nil {
 		return nil, fmt.Errorf("read the sequences again: %w", err)
 	}
 	if _, err := w.PgConn().Exec(ctx, "COMMIT").ReadAll(); err != nil {

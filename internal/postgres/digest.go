@@ -24,8 +24,12 @@ type witness struct {
 	tenant state.Tenant
 }
 
-// lockWait is how long a backup waits for somebody who changes a table.
-const lockWait = time.Minute
+// lockWait is how long a backup waits for somebody who changes a table, all in all, and lockOnce how long at once: less
+// than it takes the server to look for a deadlock, so that it is the backup that gives way, and not the migration.
+const (
+	lockWait = time.Minute
+	lockOnce = 800 * time.Millisecond
+)
 
 // testify logs in as the tenant's role for backups, with all settings pinned that the text of a value depends on
 // (PostgreSQL manual, 20.11, "Client Connection Defaults").
@@ -40,7 +44,7 @@ func (s *Server) testify(ctx context.Context, t state.Tenant, database, password
 		"standard_conforming_strings":         "on",
 		"statement_timeout":                   "0",
 		"idle_in_transaction_session_timeout": "0",
-		"lock_timeout":                        fmt.Sprint(lockWait.Milliseconds()),
+		"lock_timeout":                        fmt.Sprint(lockOnce.Milliseconds()),
 		"row_security":                        "off", // an error where rows would be left out in silence
 		"client_encoding":                     "UTF8",
 		"DateStyle":                           "ISO, YMD",
@@ -134,13 +138,14 @@ func (w *witness) relations(ctx context.Context, kinds ...string) ([]relation, e
 	})
 }
 
-// snapshotTries bounds how often a backup begins anew because tables came and went while it locked them.
+// snapshotTries is how often a backup begins anew at the least because tables came and went while it locked them.
 const snapshotTries = 10
 
 // freeze begins a transaction that sees one snapshot, with all tables locked against change of their form before the
 // snapshot is taken: TRUNCATE and rewrites by ALTER TABLE would else show through it (PostgreSQL manual, 13.6,
 // "Caveats"). It gives the tables and the snapshot's name for other sessions.
 func (w *witness) freeze(ctx context.Context) ([]relation, string, error) {
+	began := time.Now()
 	for try := 1; ; try++ {
 		tables, err := w.relations(ctx, "r", "p")
 		if err != nil {
@@ -151,12 +156,18 @@ func (w *witness) freeze(ctx context.Context) ([]relation, string, error) {
 		}
 		snapshot, err := w.lockTables(ctx, tables)
 		if err == nil {
-			return tables, snapshot, nil
+			// From here on nobody who waits can wait for us: an index that is rebuilt is waited for.
+			_, err = w.Exec(ctx, "SET lock_timeout = 0")
+			return tables, snapshot, err
 		}
 		if _, rollback := w.PgConn().Exec(ctx, "ROLLBACK").ReadAll(); rollback != nil {
 			return nil, "", errors.Join(err, rollback)
 		}
 		switch {
+		case code(err) == codeLockNotAvailable && time.Since(began) < lockWait:
+			if err := pause(ctx, min(try, 20)); err != nil {
+				return nil, "", err
+			}
 		case code(err) == codeLockNotAvailable:
 			return nil, "", &Problem{
 				Text: "somebody changes a table, and has done so for longer than a backup waits: " + err.Error(),
@@ -164,7 +175,7 @@ func (w *witness) freeze(ctx context.Context) ([]relation, string, error) {
 			}
 		case !errors.Is(err, errChanged) && code(err) != codeUndefinedTable:
 			return nil, "", err
-		case try == snapshotTries:
+		case try >= snapshotTries && time.Since(began) >= lockWait:
 			return nil, "", &Problem{
 				Text: "tables come and go all the time, so that no snapshot of all of them can be taken",
 				Hint: "run it when no migration is under way", Err: err,

@@ -99,6 +99,12 @@ func drifts() []drift {
 		{name: "platform without admin", from: 16, do: []string{"REVOKE alpha_app FROM platform_bootstrap GRANTED BY postgres CASCADE"}, super: 16,
 			step: []string{"role/alpha_app/admin"}},
 
+		{name: "everything of one role", do: []string{
+			"ALTER ROLE alpha_owner SUPERUSER REPLICATION BYPASSRLS CREATEROLE LOGIN CONNECTION LIMIT 9 VALID UNTIL '2001-01-01'",
+			"COMMENT ON ROLE alpha_owner IS 'zave: tenant alpha, spec older'", "ALTER ROLE alpha_owner SET role = postgres",
+			"REVOKE alpha_owner FROM alpha_migrator CASCADE",
+		}, super: 15, step: []string{"role/alpha_owner/superuser"}},
+
 		// The database.
 		{name: "everybody connects", do: []string{"GRANT CONNECT ON DATABASE db_alpha TO PUBLIC"}, step: []string{"database/db_alpha/revoke/PUBLIC"}},
 		{name: "everybody has temporary tables", do: []string{"GRANT TEMPORARY ON DATABASE db_alpha TO PUBLIC"},
@@ -133,6 +139,8 @@ func drifts() []drift {
 		{name: "public is open", in: alpha, do: []string{"GRANT ALL ON SCHEMA public TO PUBLIC"}, step: []string{"database/db_alpha/schema/public/revoke/PUBLIC"}},
 		{name: "public is the app's", in: alpha, do: []string{"GRANT CREATE ON SCHEMA public TO alpha_app"},
 			step: []string{"database/db_alpha/schema/public/revoke/alpha_app"}},
+		{name: "public is the owner's", in: alpha, do: []string{"ALTER SCHEMA public OWNER TO alpha_owner", "GRANT ALL ON SCHEMA public TO PUBLIC"},
+			step: []string{"database/db_alpha/schema/public/owner", "database/db_alpha/schema/public/revoke/PUBLIC"}},
 		{name: "schema of the platform's", in: alpha, do: []string{"ALTER SCHEMA app OWNER TO platform_bootstrap"}, step: []string{"database/db_alpha/schema/app/owner"}},
 		{name: "schema of the app's", in: alpha, do: []string{"ALTER SCHEMA app OWNER TO alpha_app"}, step: []string{"database/db_alpha/schema/app/owner"}},
 		{name: "schema of a superuser's", in: alpha, do: []string{"ALTER SCHEMA app OWNER TO postgres"}, super: 15,
@@ -229,11 +237,19 @@ func drifts() []drift {
 			"CREATE TYPE app.span AS RANGE (subtype = int)",
 			"CREATE DOMAIN app.small AS int", "CREATE PROCEDURE app.by_hand(INOUT a int, b text DEFAULT '') LANGUAGE sql AS 'SELECT 1'",
 			"CREATE AGGREGATE app.last(int) (sfunc = int4larger, stype = int)",
+			"CREATE AGGREGATE app.none(*) (sfunc = int8inc, stype = int8, initcond = 0)",
+			"CREATE AGGREGATE app.share(float8 ORDER BY float8) (sfunc = ordered_set_transition, stype = internal, finalfunc = percentile_cont_float8_final)",
+			"CREATE FUNCTION app.many(VARIADIC anyarray, OUT a int) LANGUAGE sql AS 'SELECT 1'",
+			"CREATE PROCEDURE app.gives(OUT a int, b app.mood) LANGUAGE sql AS 'SELECT 1'",
+			"CREATE TABLE app.parts (id int) PARTITION BY LIST (id)", "CREATE TABLE app.part PARTITION OF app.parts DEFAULT",
+			"GRANT ALL ON ALL TABLES IN SCHEMA app TO PUBLIC", "GRANT ALL ON ALL ROUTINES IN SCHEMA app TO beta_app",
 		}, step: []string{
 			`database/db_alpha/table/"app"."left"/owner`, `database/db_alpha/view/"app"."seen"/owner`,
 			`database/db_alpha/materialized view/"app"."kept"/owner`, `database/db_alpha/sequence/"app"."counter"/owner`,
 			`database/db_alpha/type/"app"."pair"/owner`, `database/db_alpha/type/"app"."span"/owner`, `database/db_alpha/domain/"app"."small"/owner`,
 			`database/db_alpha/procedure/"app"."by_hand"(integer, text)/owner`, `database/db_alpha/aggregate/"app"."last"(integer)/owner`,
+			`database/db_alpha/aggregate/"app"."none"()/owner`, `database/db_alpha/table/"app"."parts"/revoke/PUBLIC`,
+			`database/db_alpha/function/"app"."many"(anyarray)/revoke/beta_app`,
 		}},
 		{name: "the platform's objects", in: alpha, do: []string{
 			"GRANT CREATE, USAGE ON SCHEMA app TO platform_bootstrap", "SET ROLE platform_bootstrap", "CREATE TABLE app.mine (id int)",
@@ -321,7 +337,10 @@ func TestDrift(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				for _, want := range d.step {
+				for i, want := range d.step {
+					if super && !d.instance && i > 0 {
+						break // the platform's role has righted what it could
+					}
 					if !slices.ContainsFunc(plan.Steps, func(s state.Step) bool { return strings.HasPrefix(s.ID, want) }) {
 						t.Errorf("no step %s in the plan:\n%s", want, shown(plan.Steps))
 					}
@@ -363,6 +382,10 @@ func refusedWithout(t *testing.T, p *prepared, d drift) {
 	})
 	if !found {
 		t.Errorf("nobody says that it takes a superuser: findings %+v, refusals %+v", plan.Findings, plan.Refusals)
+	}
+	// It does what it may, and does not fail over the rest.
+	if _, err := p.platform(t).Apply(t.Context(), p.want, ApplyOptions{}); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -484,5 +507,55 @@ func TestDrop(t *testing.T) {
 			t.Error("the session in the dropped database goes on")
 		}
 		p.clean(t)
+	})
+}
+
+// TestAdopt: what somebody made by hand is refused, until it is named to be taken over; then the tenant's data stay, and all
+// else becomes as it is to be.
+func TestAdopt(t *testing.T) {
+	onEach(t, func(t *testing.T, major int) {
+		p := prepare(t, major, estate("alpha"))
+		p.Exec(t, "postgres", "CREATE ROLE alpha_owner", "CREATE ROLE alpha_app LOGIN CREATEDB PASSWORD 'theirs'",
+			"ALTER ROLE alpha_app SET work_mem = '1GB'", "GRANT alpha_owner TO alpha_app", "CREATE ROLE legacy LOGIN",
+			"GRANT pg_monitor TO alpha_app", "CREATE DATABASE db_alpha OWNER alpha_owner", "GRANT ALL ON DATABASE db_alpha TO legacy")
+		p.Exec(t, "db_alpha", "CREATE SCHEMA app AUTHORIZATION alpha_app", "SET ROLE alpha_app", "CREATE TYPE app.state AS ENUM ('new')",
+			"CREATE TABLE app.orders (id serial PRIMARY KEY, s app.state)", "INSERT INTO app.orders (s) VALUES ('new')",
+			"CREATE FUNCTION app.f() RETURNS int LANGUAGE sql AS 'SELECT 1'", "GRANT ALL ON ALL TABLES IN SCHEMA app TO PUBLIC",
+			"ALTER DEFAULT PRIVILEGES IN SCHEMA app GRANT ALL ON TABLES TO legacy", "RESET ROLE",
+			"CREATE TABLE app.by_a_superuser (id int)", "CREATE EXTENSION pgcrypto SCHEMA public")
+		ctx := t.Context()
+		apply := func(s *Server, adopt ...string) (*Applied, error) {
+			return s.Apply(ctx, p.want, ApplyOptions{Options: state.Options{Adopt: adopt}, Credentials: p.credentials})
+		}
+		_, err := apply(p.superuser(t), "alpha_owner")
+		if err == nil || !strings.Contains(err.Error(), "alpha_app") || !strings.Contains(err.Error(), "db_alpha") ||
+			strings.Contains(err.Error(), "alpha_owner exists") {
+			t.Errorf("refused: %v", err)
+		}
+		all := []string{"alpha_owner", "alpha_app", "db_alpha"}
+		done, err := apply(p.platform(t), all...)
+		if err != nil {
+			t.Errorf("by the platform's role: %v", err)
+		}
+		if !slices.ContainsFunc(done.Plan.Findings, func(f state.Finding) bool {
+			return f.ID == "needs-superuser" && f.Object == "database/db_alpha/owner"
+		}) {
+			t.Errorf("nobody says that the database takes a superuser: %+v", done.Plan.Findings)
+		}
+		done, err = apply(p.superuser(t), all...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(done.Plan.Findings, func(f state.Finding) bool { return f.ID == "extension-schema" }) {
+			t.Errorf("nobody says where the extension is: %+v", done.Plan.Findings)
+		}
+		p.clean(t)
+		if again := p.apply(t); again.Steps != 0 {
+			t.Errorf("adopted, it is still to be changed:\n%s", shown(again.Plan.Steps))
+		}
+		if got := p.Rows(t, "db_alpha", "SELECT s::text FROM app.orders"); !slices.Equal(got, []string{"new"}) {
+			t.Errorf("the tenant's data: %q", got)
+		}
+		p.execAs(t, "alpha_app", "db_alpha", "INSERT INTO app.orders (s) VALUES ('new')", "SELECT app.f()")
 	})
 }

@@ -200,7 +200,7 @@ func TestLoginRefused(t *testing.T) {
 	})
 }
 
-// TestNotReady: a standby that takes no sessions, one that takes read-only ones, and a server that has been stopped.
+// TestNotReady: a standby that takes no sessions, one that takes them to read, and a server that is stopped under one.
 func TestNotReady(t *testing.T) {
 	onEach(t, func(t *testing.T, major int) {
 		pg := pgtest.Start(t, major, pgtest.Conf("restore_command = 'false'"))
@@ -222,6 +222,15 @@ func TestNotReady(t *testing.T) {
 		pg.Stop(t)
 		_, err = conn.Exec(ctx, "SELECT 1")
 		says(t, Explain(err), "the server ended the session", "run the same again")
+
+		deaf := pgtest.Start(t, major, pgtest.Conf("restore_command = 'false'", "hot_standby = off"))
+		deaf.Stop(t)
+		if err := os.WriteFile(filepath.Join(deaf.Dir, "standby.signal"), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		deaf.Restart(t)
+		says(t, opened(t, deaf.SuperuserDSN("postgres"), "postgres"), "takes no connections now: ",
+			"wait until it has started")
 	})
 }
 

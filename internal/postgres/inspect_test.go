@@ -202,3 +202,102 @@ func TestAdministrator(t *testing.T) {
 		p.clean(t)
 	})
 }
+
+// TestInspectRunsNoCode: whatever a tenant has in its database, looking into it runs none of it.
+func TestInspectRunsNoCode(t *testing.T) {
+	onEach(t, func(t *testing.T, major int) {
+		p := prepare(t, major, estate("alpha"))
+		p.apply(t)
+		traps := []string{
+			"CREATE FUNCTION app.trap() RETURNS bool LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'trapped as %', current_user; END $$",
+		}
+		for _, f := range []string{
+			"aclexplode(aclitem[])", "acldefault(\"char\", oid)", "oidvectortypes(oidvector)", "array_to_json(anyarray)",
+			"current_setting(text)", "pg_is_in_recovery()", "length(text)", "nameeq(name, text)", "unnest(text[])", "format_type(oid, int)",
+			"pg_get_function_identity_arguments(oid)", "quote_ident(text)", "has_parameter_privilege(text, text)", "to_json(anyelement)",
+		} {
+			traps = append(traps, "CREATE FUNCTION app."+f+" RETURNS bool LANGUAGE sql AS 'SELECT app.trap()'")
+		}
+		for _, types := range [][2]string{{"name", "text"}, {"name", "name"}, {"oid", "oid"}, {"oid", "int"}, {"text", "text"}, {"\"char\"", "text"}} {
+			f := "app.same(a " + types[0] + ", b " + types[1] + ")"
+			traps = append(traps, "CREATE FUNCTION "+f+" RETURNS bool LANGUAGE sql AS 'SELECT app.trap()'")
+			for _, op := range []string{"=", "<>", "!~", "||"} {
+				traps = append(traps, "CREATE OPERATOR app."+op+" (FUNCTION = app.same, LEFTARG = "+types[0]+", RIGHTARG = "+types[1]+")")
+			}
+		}
+		for _, name := range []string{
+			"pg_class", "pg_namespace", "pg_proc", "pg_type", "pg_attribute", "pg_roles", "pg_default_acl", "pg_extension", "pg_depend", "pg_language",
+		} {
+			traps = append(traps, "CREATE VIEW app."+name+" AS SELECT app.trap() AS oid")
+		}
+		traps = append(traps,
+			"CREATE DOMAIN app.odd AS int CHECK (app.trap())", "CREATE TABLE app.t (id int, d app.odd DEFAULT 1, CHECK (app.trap()))",
+			"CREATE RULE trap AS ON INSERT TO app.t DO ALSO SELECT app.trap()", "CREATE POLICY trap ON app.t USING (app.trap())",
+			"ALTER TABLE app.t ENABLE ROW LEVEL SECURITY", "GRANT SELECT (id) ON app.t TO PUBLIC",
+		)
+		ownerExec(t, p, "alpha", traps...)
+		p.Exec(t, "db_alpha", "ALTER ROLE postgres IN DATABASE db_alpha SET search_path = app, pg_catalog")
+		for _, s := range []*Server{p.platform(t), p.superuser(t)} {
+			for _, inspect := range []func(context.Context, *state.Desired) (*state.Live, error){s.Inspect, s.InspectAudit} {
+				l, err := inspect(t.Context(), p.want)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(l.Inside) != 1 || len(l.Inside[0].Own) < len(traps)/2 {
+					t.Fatalf("the traps were not looked at: %+v", l.Inside)
+				}
+			}
+		}
+		p.apply(t)
+		p.clean(t)
+	})
+}
+
+// TestInspectFull: a database without a free connection, and one that is closed, keep nobody from the others.
+func TestInspectFull(t *testing.T) {
+	onEach(t, func(t *testing.T, major int) {
+		p := prepare(t, major, estate("alpha", "beta", "gamma"))
+		p.want.Tenants[0].Connections = 1
+		p.apply(t)
+		ctx := t.Context()
+		s := p.platform(t)
+		conn, err := s.Login(ctx, "db_alpha", "alpha_app", p.credentials["alpha_app"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close(ctx)
+		p.Exec(t, "postgres", "ALTER DATABASE db_beta ALLOW_CONNECTIONS false")
+		p.Exec(t, "db_gamma", "GRANT USAGE ON SCHEMA public TO PUBLIC")
+		l := inspected(t, s, p.want)
+		if len(l.Inside) != 1 || l.Inside[0].Database != "db_gamma" {
+			t.Errorf("looked into %+v", l.Inside)
+		}
+		i := slices.IndexFunc(l.Unread, func(u state.Unread) bool { return u.Database == "db_alpha" })
+		if i < 0 || !strings.Contains(l.Unread[i].Why, "too many connections") {
+			t.Errorf("not read: %+v", l.Unread)
+		}
+		if !slices.ContainsFunc(l.Unread, func(u state.Unread) bool { return u.What == "pg_hba_file_rules" }) || l.HBA != nil {
+			t.Errorf("nobody says that pg_hba.conf was not read: %+v, %+v", l.Unread, l.HBA)
+		}
+		done := p.apply(t)
+		for _, id := range []string{"database/db_beta/open", "database/db_gamma/schema/public/revoke/PUBLIC"} {
+			if !slices.ContainsFunc(done.Plan.Steps, func(s state.Step) bool { return s.ID == id }) {
+				t.Errorf("no step %s:\n%s", id, shown(done.Plan.Steps))
+			}
+		}
+		if !slices.ContainsFunc(done.Plan.Findings, func(f state.Finding) bool { return f.ID == "unread" && f.Tenant == "alpha" }) {
+			t.Errorf("nobody says that db_alpha was not read: %+v", done.Plan.Findings)
+		}
+		if err := conn.Close(ctx); err != nil {
+			t.Fatal(err)
+		}
+		pgtest.Wait(t, "the session to end", func() bool {
+			return len(p.Rows(t, "postgres", "SELECT pid::text FROM pg_stat_activity WHERE datname = 'db_alpha'")) == 0
+		})
+		p.clean(t)
+		l = inspected(t, p.superuser(t), p.want)
+		if len(l.HBA) == 0 || len(l.Unread) > 0 {
+			t.Errorf("a superuser reads everything: %+v", l.Unread)
+		}
+	})
+}

@@ -305,7 +305,7 @@ func (r *restore) keeper(owner string) (login, as string, err error) {
 	roles := r.tenant.Roles
 	role, ours := r.names()[owner]
 	switch {
-	case !ours || role == roles.Owner:
+	case !ours || role == roles.Owner || r.want.Instance.Strict: // by that profile only the owner makes large objects
 		return roles.Migrator, roles.Owner, nil
 	case role == roles.App || role == roles.AppA || role == roles.AppB:
 		for _, login := range []string{role, roles.App, roles.AppA, roles.AppB} {
@@ -628,10 +628,14 @@ func (r *restore) settle(ctx context.Context, name string) error {
 				return err
 			}
 		}
-		for _, entry := range l.ACL {
+		acl := l.ACL
+		if as == r.tenant.Roles.Owner { // who owned them, and does no longer
+			acl = append([]string{"SELECT " + l.Owner, "UPDATE " + l.Owner}, acl...)
+		}
+		for _, entry := range acl {
 			privilege, role, _ := strings.Cut(entry, " ")
 			to, ours := names[role]
-			if !ours || (privilege != "SELECT" && privilege != "UPDATE") {
+			if !ours || to == r.tenant.Roles.Owner && as == to || privilege != "SELECT" && privilege != "UPDATE" {
 				continue // nobody but the tenant's roles is given anything
 			}
 			if _, err := conn.Exec(ctx, "GRANT "+privilege+on+" TO "+state.Ident(to)); err != nil {
@@ -822,6 +826,9 @@ func (r *restore) application(e *archive.Evidence) *archive.Evidence {
 			if l.Owner == roles.AppA || l.Owner == roles.AppB {
 				out.LargeObjects.Owned[i].Owner = roles.App
 			}
+			if r.want.Instance.Strict {
+				out.LargeObjects.Owned[i].Owner = r.tenant.Roles.Owner
+			}
 			if _, ours := r.names()[l.Owner]; !ours && e != nil && !slices.Contains(r.tenant.Roles.All(), l.Owner) {
 				out.LargeObjects.Owned[i].Owner = r.tenant.Roles.Owner // of a role that is none of the tenant's
 			}
@@ -854,10 +861,18 @@ func (r *restore) planned(ctx context.Context, name string) error {
 	for _, step := range plan.Steps {
 		wrong = append(wrong, step.Why)
 	}
+	super := 0
 	for _, f := range plan.Findings {
+		if f.Database == name && f.ID == "needs-superuser" {
+			super++
+		}
 		if f.Database == name && f.ID == "unread" {
 			wrong = append(wrong, f.Message)
 		}
+	}
+	if super > 0 {
+		r.out.Warnings = append(r.out.Warnings, fmt.Sprintf(
+			"%s lacks what only a superuser can do, as a new database does: run `zave db apply` as one", name))
 	}
 	if len(wrong) > 0 {
 		return &Problem{

@@ -204,7 +204,7 @@ func (p *probes) run(ctx context.Context, s *Server, base *pgconn.Config, suite 
 	r := &runner{
 		arena: &arena{
 			want: p.want, own: p.want.Tenants[0], victim: p.want.Tenants[1], passwords: p.passwords,
-			strict: p.want.Instance.Strict, verifier: p.verifiers[p.want.Tenants[1].Roles.AppB], pgDump: o.PgDump,
+			strict: p.want.Instance.Strict, verifier: p.verifiers[p.want.Tenants[1].Roles.AppB], pgDump: dumps(ctx, o.PgDump, p.version),
 			base: base, platform: s.config.Config, major: p.version / 10000, superuser: p.superuser, facts: p.facts,
 		},
 		suite: chosen(suite, o.Categories), parallel: o.Sessions, progress: o.Progress,
@@ -213,6 +213,18 @@ func (p *probes) run(ctx context.Context, s *Server, base *pgconn.Config, suite 
 		r.parallel = 4
 	}
 	return r.run(ctx)
+}
+
+// dumps gives the path of pg_dump where it reads a server of the version: one that is older does not, and a control that
+// fails for that says nothing of the server.
+func dumps(ctx context.Context, path string, version int) string {
+	if path == "" {
+		return ""
+	}
+	if found, err := findProgram(ctx, "pg_dump", path); err != nil || found.major() < version/10000 {
+		return ""
+	}
+	return path
 }
 
 // verifyKey is what verifications lock, in the platform's database: "zavf". It is not what an Apply locks, which a

@@ -186,6 +186,7 @@ func (f *file) variants(e entry) ([]entry, error) {
 		v.Each = nil
 		name := strings.ToLower(strings.NewReplacer("/", "-", " ", "-").Replace(word))
 		v.ID, v.Why = strings.ReplaceAll(e.ID, "$each", name), put(e.Why)
+		v.Fix = put(e.Fix)
 		v.SQL, v.Undo = nil, nil
 		for _, s := range e.SQL {
 			v.SQL = append(v.SQL, put(s))

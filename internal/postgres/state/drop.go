@@ -39,7 +39,7 @@ func (p *planner) drops() {
 }
 
 func (p *planner) desiredDatabase(name string) bool {
-	return name == p.d.Instance.Database || name == p.d.Instance.Role || p.wantedDatabase(name)
+	return name == p.d.Instance.Database || name == p.d.Instance.Role || p.ours[name] != nil
 }
 
 func (p *planner) refuseDrop(object, message, hint string) {

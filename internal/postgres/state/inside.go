@@ -23,15 +23,17 @@ func (tp *tenantPlan) interior() {
 	fresh := in == nil
 	if fresh {
 		in = &Inside{Database: t.Database, ACLs: []ACL{
-			{Kind: "schema", Object: Ident("public"), Owner: "pg_database_owner", Privilege: "USAGE"},
-		}, Schemas: []Schema{{Name: "public", Owner: "pg_database_owner"}}}
+			{Kind: "schema", Object: Ident("public"), Owner: databaseOwner, Privilege: "USAGE"},
+		}, Schemas: []Schema{{Name: "public", Owner: databaseOwner}}}
 	}
-	ip := &interiorPlan{tenantPlan: tp, in: in, fresh: fresh, acls: byObject(in.ACLs), shared: t.shares(tp.l.Version)}
-	ip.schemas()
+	ip := &interiorPlan{tenantPlan: tp, in: in, fresh: fresh, acls: byObject(in.ACLs), shared: t.shares(tp.l.Version), kept: map[*Object]bool{}}
+	own := ip.schemas()
 	ip.extensions()
-	ip.owners()
-	ip.defaults()
-	ip.objects()
+	if own {
+		ip.owners()
+		ip.defaults()
+		ip.objects()
+	}
 	var inside *Inside
 	if !fresh {
 		inside = in
@@ -41,12 +43,16 @@ func (tp *tenantPlan) interior() {
 	}
 }
 
+// databaseOwner is the role whose only member is, in each database, its owner: the platform's role.
+const databaseOwner = "pg_database_owner"
+
 type interiorPlan struct {
 	*tenantPlan
 	in     *Inside
 	fresh  bool
 	acls   map[object][]ACL
 	shared []share
+	kept   map[*Object]bool // that stay with whom they belong to
 }
 
 // object is what privileges are on.
@@ -71,18 +77,30 @@ func byObject(acls []ACL) map[object][]ACL {
 	return out
 }
 
-// schemas plans the three there are: "public", which is locked, the tenant's, and the platform's with the extensions.
-func (ip *interiorPlan) schemas() {
-	t := ip.t
+// schemas plans the three there are: "public", which is locked, the tenant's, and the platform's with the extensions. It
+// tells whether the tenant's is its owner's then: nobody else can right what is in it.
+func (ip *interiorPlan) schemas() bool {
+	t, own := ip.t, true
 	owners := map[string]string{}
 	for _, s := range ip.in.Schemas {
 		owners[s.Name] = s.Owner
 	}
 	if owner, ok := owners["public"]; ok {
-		ip.revoke(&access{
+		a := &access{
 			id: "database/" + t.Database + "/schema/public/", on: "SCHEMA " + Ident("public"), what: "the schema public",
 			owner: owner, have: ip.acls[object{"schema", Ident("public")}], fresh: ip.fresh,
-		})
+		}
+		given := true
+		if ip.tenantOf[owner] != nil {
+			given = ip.give(owner, databaseOwner, Step{
+				ID: a.id + "owner", SQL: "ALTER SCHEMA " + Ident("public") + " OWNER TO " + databaseOwner,
+				Why: "the schema public belongs to " + owner + ", which can make objects in it",
+			})
+			a.owner, a.have = databaseOwner, reowned(a.have, owner, databaseOwner)
+		}
+		if given {
+			ip.revoke(a)
+		}
 	}
 	r := t.Roles
 	for _, w := range []struct {
@@ -96,18 +114,20 @@ func (ip *interiorPlan) schemas() {
 		owner, ok := owners[w.name]
 		switch {
 		case !ok:
-			if w.owner != ip.platform {
-				ip.act(w.owner, false)
-			}
 			ip.within(Step{
-				ID: id + "create", SQL: "CREATE SCHEMA IF NOT EXISTS " + Ident(w.name) + " AUTHORIZATION " + Ident(w.owner),
+				ID: id + "create", Superuser: w.owner != ip.platform && !ip.act(w.owner, false),
+				SQL: "CREATE SCHEMA IF NOT EXISTS " + Ident(w.name) + " AUTHORIZATION " + Ident(w.owner),
 				Why: "there is no schema " + w.name + ", which " + w.why,
 			})
 		case owner != w.owner:
-			ip.give(owner, w.owner, Step{
+			given := ip.give(owner, w.owner, Step{
 				ID: id + "owner", SQL: "ALTER SCHEMA " + Ident(w.name) + " OWNER TO " + Ident(w.owner),
 				Why: "the schema " + w.name + " belongs to " + owner + ", not to " + w.owner,
 			})
+			if !given {
+				own = own && w.name != t.Schema
+				continue // what is to be granted, only its owner grants
+			}
 		}
 		a := &access{
 			id: id, on: "SCHEMA " + Ident(w.name), what: "the schema " + w.name, owner: w.owner, fresh: !ok,
@@ -119,6 +139,7 @@ func (ip *interiorPlan) schemas() {
 		ip.revoke(a)
 		ip.grant(a)
 	}
+	return own
 }
 
 // reowned gives privileges as they are once the owner has changed.
@@ -138,42 +159,39 @@ func reowned(have []ACL, from, to string) []ACL {
 	return out
 }
 
-// give plans a change of owner. Who runs it needs the rights of the old owner and may become the new one.
-func (ip *interiorPlan) give(from, to string, s Step) {
+// give plans a change of owner, and tells whether it will be. Who runs it needs the rights of the old owner and may become
+// the new one.
+func (ip *interiorPlan) give(from, to string, s Step) bool {
 	s.Destructive = true
-	if to != ip.platform {
-		ip.act(to, false)
+	if to != ip.platform && to != databaseOwner && !ip.act(to, false) || from != ip.platform && !ip.act(from, true) {
+		s.Superuser = true
 	}
-	if from != ip.platform && !ip.act(from, true) {
+	ip.within(s)
+	return !s.Superuser || ip.l.Superuser
+}
+
+// by has a step be run by who owns what it is about, or by a superuser where the platform's role cannot act as that one.
+func (ip *interiorPlan) by(owner string, s Step) {
+	switch {
+	case owner == ip.platform || owner == databaseOwner:
+	case ip.act(owner, false):
+		s.As = owner
+	default:
 		s.Superuser = true
 	}
 	ip.within(s)
 }
 
-// as is who runs a statement on what a role owns.
-func (ip *interiorPlan) as(owner string) string {
-	if owner == ip.platform || owner == "pg_database_owner" || !ip.act(owner, false) {
-		return ""
-	}
-	return owner
-}
-
 func (ip *interiorPlan) revoke(a *access) {
 	for _, s := range revocations(a) {
-		ip.access(a, s)
+		ip.by(s.grantor, s.Step)
 	}
 }
 
 func (ip *interiorPlan) grant(a *access) {
 	for _, s := range grants(a) {
-		ip.access(a, s)
+		ip.by(s.grantor, s.Step)
 	}
-}
-
-func (ip *interiorPlan) access(a *access, s aclStep) {
-	s.As = ip.as(s.grantor)
-	s.Superuser = s.As == "" && s.grantor != ip.platform && s.grantor != "pg_database_owner"
-	ip.within(s.Step)
 }
 
 // extensions plans those on the tenant's list. Only trusted ones can be made without a superuser.
@@ -231,17 +249,21 @@ func (ip *interiorPlan) extensions() {
 // owners gives the tenant's owner what lies in its schema.
 func (ip *interiorPlan) owners() {
 	t := ip.t
-	for _, o := range ip.in.Objects {
+	for i := range ip.in.Objects {
+		o := &ip.in.Objects[i]
 		if !strings.HasPrefix(o.Name, Ident(t.Schema)+".") || o.Owner == t.Roles.Owner {
 			continue
 		}
 		// To find it takes USAGE on the schema, which the owner has.
 		ip.act(t.Roles.Owner, true)
-		ip.give(o.Owner, t.Roles.Owner, Step{
+		given := ip.give(o.Owner, t.Roles.Owner, Step{
 			ID:  "database/" + t.Database + "/" + strings.ToLower(o.Kind) + "/" + o.Name + "/owner",
-			SQL: "ALTER " + o.Kind + " " + o.Name + " OWNER TO " + Ident(t.Roles.Owner),
+			SQL: "ALTER " + alterKind(o.Kind) + " " + o.Name + " OWNER TO " + Ident(t.Roles.Owner),
 			Why: "the " + strings.ToLower(o.Kind) + " " + o.Name + " belongs to " + o.Owner + ", not to " + t.Roles.Owner,
 		})
+		if !given {
+			ip.kept[o] = true
+		}
 	}
 }
 
@@ -299,8 +321,8 @@ func (ip *interiorPlan) defaults() {
 	owner := t.Roles.Owner
 	for _, w := range []struct{ kind, privilege string }{{"FUNCTIONS", "EXECUTE"}, {"TYPES", "USAGE"}} {
 		if have[[3]string{owner, "", w.kind}] == nil {
-			ip.within(Step{
-				ID: ip.defaultID(owner, "", w.kind) + "revoke/PUBLIC", As: ip.as(owner), Destructive: !ip.fresh,
+			ip.by(owner, Step{
+				ID: ip.defaultID(owner, "", w.kind) + "revoke/PUBLIC", Destructive: !ip.fresh,
 				SQL: alterDefault(owner, "") + "REVOKE " + w.privilege + " ON " + w.kind + " FROM PUBLIC",
 				Why: "everybody gets " + w.privilege + " on the " + strings.ToLower(w.kind) + " that " + owner + " will make",
 			})
@@ -329,8 +351,7 @@ func (ip *interiorPlan) defaults() {
 		}
 		for _, s := range grants(a) {
 			s.SQL = alterDefault(role, schema) + s.SQL
-			s.As = ip.as(role)
-			ip.within(s.Step)
+			ip.by(role, s.Step)
 		}
 	}
 }
@@ -366,9 +387,7 @@ func (ip *interiorPlan) extraDefaults(d *DefaultACL, want map[string][]string) {
 	}
 	for _, s := range revocations(a) {
 		s.SQL = alterDefault(d.Role, d.Schema) + strings.TrimSuffix(s.SQL, " CASCADE")
-		s.As = ip.as(d.Role)
-		s.Superuser = s.As == "" && d.Role != ip.platform
-		ip.within(s.Step)
+		ip.by(d.Role, s.Step)
 	}
 }
 
@@ -398,7 +417,7 @@ func (ip *interiorPlan) objects() {
 		for i := range list {
 			o := &list[i]
 			kind, aclKind, on := grantKind(o.Kind)
-			if kind == "" || !strings.HasPrefix(o.Name, prefix) {
+			if kind == "" || ip.kept[o] || !strings.HasPrefix(o.Name, prefix) {
 				continue
 			}
 			a := access{
@@ -485,6 +504,15 @@ func splitColumn(name string) (table, column string) {
 		}
 	}
 	return table, column
+}
+
+// alterKind is what ALTER … OWNER calls a kind of object. An aggregate of no arguments has another form in ALTER AGGREGATE.
+func alterKind(kind string) string {
+	switch kind {
+	case "FUNCTION", "PROCEDURE", "AGGREGATE":
+		return "ROUTINE"
+	}
+	return kind
 }
 
 // grantKind gives the kind of privileges that an object has, which ALTER … OWNER may know by another name, how an ACL calls

@@ -65,6 +65,7 @@ type planner struct {
 	grants   map[string]bool          // parameters that the instance's role may set
 	trusted  map[string]bool          // extensions
 	tenantOf map[string]*Tenant       // by role
+	ours     map[string]*Tenant       // by database
 	gone     map[*Membership]bool     // revoked by what is planned already
 
 	steps    []Step
@@ -88,6 +89,7 @@ func newPlanner(d *Desired, l *Live, o Options) *planner {
 		grants:   map[string]bool{},
 		trusted:  make(map[string]bool, len(l.Extensions)),
 		tenantOf: make(map[string]*Tenant, 7*len(d.Tenants)),
+		ours:     make(map[string]*Tenant, len(d.Tenants)),
 		gone:     map[*Membership]bool{},
 	}
 	for i := range l.Roles {
@@ -134,6 +136,7 @@ func newPlanner(d *Desired, l *Live, o Options) *planner {
 		p.trusted[e.Name] = e.Trusted
 	}
 	for i := range d.Tenants {
+		p.ours[d.Tenants[i].Database] = &d.Tenants[i]
 		for _, r := range d.Tenants[i].Roles.All() {
 			p.tenantOf[r] = &d.Tenants[i]
 		}

@@ -86,14 +86,18 @@ func (p *planner) tenant(t *Tenant) {
 	roles := tp.alterable()
 	tp.makeRoles(roles)
 	tp.revokeMemberships()
-	tp.makeDatabase()
-	tp.interior()
+	own := tp.makeDatabase()
+	if own {
+		tp.interior()
+	}
 	tp.evict()
 	tp.leftOver()
 	tp.grantMemberships()
 	tp.flushInner()
 	tp.openRoles(roles)
-	tp.connect()
+	if own {
+		tp.connect()
+	}
 }
 
 // step plans a step of the tenant's in the platform's database.
@@ -113,9 +117,20 @@ func (tp *tenantPlan) find(f Finding) {
 	tp.findings = append(tp.findings, f)
 }
 
+// invalidDatabase is the connection limit of a database whose DROP was interrupted (pg_database.h,
+// DATCONNLIMIT_INVALID_DB).
+const invalidDatabase = -2
+
 // refuseForeign refuses roles and a database that bear the wanted names and are not this tenant's.
 func (tp *tenantPlan) refuseForeign() bool {
 	n := len(tp.refusals)
+	if tp.db != nil && tp.db.ConnectionLimit == invalidDatabase {
+		tp.refusals = append(tp.refusals, Refusal{
+			ID: "database", Tenant: tp.t.Name, Object: tp.t.Database,
+			Message: "the database " + tp.t.Database + " is invalid: somebody began to drop it, and was interrupted",
+			Hint:    "drop it with DROP DATABASE; nothing else can be done to it",
+		})
+	}
 	refuse := func(kind, name, comment string) {
 		whose := "is not zave's"
 		if rest, ok := strings.CutPrefix(comment, "zave: "); ok {
@@ -142,20 +157,49 @@ func (tp *tenantPlan) refuseForeign() bool {
 	return len(tp.refusals) > n
 }
 
-// alterable gives the roles that can be put right: a superuser's attributes are for superusers to change.
+// blocked tells whether the platform's role may not alter another one, nor become it, and no superuser is there to make it
+// so: that one is a superuser, before 16 may replicate, or was made by somebody else from 16 on.
+func (p *planner) blocked(role string) bool {
+	r := p.roles[role]
+	switch {
+	case r == nil || p.l.Superuser:
+		return false
+	case p.options():
+		return r.Superuser || !p.administers(role)
+	}
+	return r.Superuser || r.Replication
+}
+
+// administers tells whether the platform's role has ADMIN on another, which from 16 on is given to who makes a role.
+func (p *planner) administers(role string) bool {
+	return slices.ContainsFunc(p.toRole[role], func(m *Membership) bool { return m.Member == p.platform && m.Admin })
+}
+
+// alterable plans what makes roles ones that the platform may alter, and gives those that are. What is wrong with the others
+// beside that shows once they are.
 func (tp *tenantPlan) alterable() []wanted {
 	var out []wanted
 	for _, w := range tp.t.wanted() {
-		r := tp.roles[w.name]
-		if r == nil || !r.Superuser {
-			out = append(out, w)
-			continue
+		r, id, alter := tp.roles[w.name], "role/"+w.name+"/", "ALTER ROLE "+Ident(w.name)+" "
+		if r != nil && r.Superuser {
+			tp.step(Step{
+				ID: id + "superuser", SQL: alter + "NOSUPERUSER", Why: w.name + " is a superuser", Superuser: true, Destructive: true,
+			})
 		}
-		tp.step(Step{
-			ID: "role/" + w.name + "/superuser", SQL: "ALTER ROLE " + Ident(w.name) + " NOSUPERUSER",
-			Why: w.name + " is a superuser", Superuser: true, Destructive: true,
-		})
-		if tp.l.Superuser {
+		if r != nil && r.Replication {
+			tp.step(Step{
+				ID: id + "replication", SQL: alter + "NOREPLICATION", Why: w.name + " may replicate the whole instance", Superuser: true,
+				Destructive: true,
+			})
+		}
+		if r != nil && tp.options() && !tp.administers(w.name) {
+			tp.step(Step{
+				ID: id + "admin", Superuser: true,
+				SQL: "GRANT " + Ident(w.name) + " TO " + Ident(tp.platform) + " WITH ADMIN TRUE, INHERIT FALSE, SET FALSE",
+				Why: tp.platform + " did not make " + w.name + " and may not alter it",
+			})
+		}
+		if !tp.blocked(w.name) {
 			out = append(out, w)
 		}
 	}
@@ -178,21 +222,11 @@ func (tp *tenantPlan) makeRoles(roles []wanted) {
 			tp.comment(id, "ROLE", w.name)
 			continue
 		}
-		if tp.options() && !slices.ContainsFunc(tp.toRole[w.name], func(m *Membership) bool {
-			return m.Member == tp.platform && m.Admin
-		}) {
-			tp.step(Step{
-				ID: id + "admin", Superuser: true,
-				SQL: "GRANT " + Ident(w.name) + " TO " + Ident(tp.platform) + " WITH ADMIN TRUE, INHERIT FALSE, SET FALSE",
-				Why: tp.platform + " did not make " + w.name + " and may not alter it",
-			})
-		}
 		for _, a := range []struct {
 			wrong        bool
 			id, sql, why string
 			super        bool
 		}{
-			{r.Replication, "replication", "NOREPLICATION", "may replicate the whole instance", true},
 			{r.Bypass, "bypassrls", "NOBYPASSRLS", "bypasses row-level security", true},
 			{r.CreateRole, "createrole", "NOCREATEROLE", "may make roles, and change those of others", false},
 			{r.CreateDB, "createdb", "NOCREATEDB", "may make databases", false},
@@ -378,6 +412,9 @@ func (tp *tenantPlan) cascade(m *Membership) {
 // grantMemberships gives those that are wanted. It comes late: only what is in order is passed on.
 func (tp *tenantPlan) grantMemberships() {
 	for _, w := range tp.wantedMemberships() {
+		if tp.blocked(w.Role) {
+			continue
+		}
 		var have *Membership
 		for _, m := range tp.toRole[w.Role] {
 			if m.Member == w.Member && (!tp.options() || m.Grantor == w.Grantor) && !tp.gone[m] {
@@ -409,7 +446,7 @@ func onOff(b bool) string { return strings.ToUpper(strconv.FormatBool(b)) }
 // act has the platform's role become a member of another while the inner steps run: to act as it, or, with its rights, to
 // give away what it owns. It tells whether that can be.
 func (tp *tenantPlan) act(role string, rights bool) bool {
-	if tp.tenantOf[role] == nil {
+	if tp.tenantOf[role] == nil || tp.blocked(role) {
 		return false
 	}
 	if _, ok := tp.acting[role]; !ok {
@@ -480,8 +517,9 @@ func (p *planner) membershipFor(role string, rights bool) (give, take Step) {
 	return give, take
 }
 
-// makeDatabase plans the database up to where it can be entered by the platform, and by nobody else.
-func (tp *tenantPlan) makeDatabase() {
+// makeDatabase plans the database up to where it can be entered by the platform, and by nobody else. It tells whether the
+// database is the platform's then: what is in it, nobody else but a superuser can right.
+func (tp *tenantPlan) makeDatabase() bool {
 	t, name, id := tp.t, Ident(tp.t.Database), "database/"+tp.t.Database+"/"
 	db := tp.db
 	if db == nil {
@@ -496,11 +534,13 @@ func (tp *tenantPlan) makeDatabase() {
 			ACL: []ACL{{Privilege: "CONNECT"}, {Privilege: "TEMPORARY"}},
 		}
 	} else if db.Owner != tp.platform {
-		s := Step{
+		tp.step(Step{
 			ID: id + "owner", SQL: "ALTER DATABASE " + name + " OWNER TO " + Ident(tp.platform), Destructive: true,
 			Why: "the database " + t.Database + " belongs to " + db.Owner + ", not to the platform", Superuser: true,
+		})
+		if !tp.l.Superuser {
+			return false
 		}
-		tp.step(s)
 	}
 	if db.Template {
 		tp.step(Step{
@@ -546,6 +586,7 @@ func (tp *tenantPlan) makeDatabase() {
 			Why: "the database " + t.Database + " is closed to everybody but the platform and superusers, and can be used",
 		})
 	}
+	return true
 }
 
 func limit(n int) string {
@@ -619,16 +660,12 @@ func (tp *tenantPlan) evict() {
 	for _, name := range tp.t.Roles.All() {
 		for _, s := range tp.byRole[name] {
 			// A tenant's database evicts on its own.
-			if s.Database == tp.t.Database || tp.wantedDatabase(s.Database) || tp.ownCopy(s.Database) {
+			if s.Database == tp.t.Database || tp.ours[s.Database] != nil || tp.ownCopy(s.Database) {
 				continue
 			}
 			end(s, s.Role+" has a session in "+s.Database+", outside of its own database")
 		}
 	}
-}
-
-func (p *planner) wantedDatabase(name string) bool {
-	return slices.ContainsFunc(p.d.Tenants, func(t Tenant) bool { return t.Database == name })
 }
 
 // rotated tells whether one of the two logins of rotation is in use. From then on app's password runs out, and is not
