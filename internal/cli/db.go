@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -336,14 +335,16 @@ func (a *app) connectTo(ctx context.Context, o *dbOptions) (*dbRun, error) {
 	return run, nil
 }
 
-// holdsPassword tells whether a connection string has a password in it, in either of the forms (PostgreSQL manual,
-// 34.1.1, "Connection Strings").
+// holdsPassword tells whether a connection string has a password in it, the role's or that of a key, in either of the
+// forms (PostgreSQL manual, 34.1.1, "Connection Strings"). It need not be a string that can be used.
 func holdsPassword(dsn string) bool {
-	if u, err := url.Parse(dsn); err == nil && u.Scheme != "" && u.Host+u.Path+u.RawQuery != "" {
-		_, set := u.User.Password()
-		return set || u.Query().Has("password")
+	if _, rest, ok := strings.Cut(dsn, "://"); ok {
+		authority, _, _ := strings.Cut(rest, "?")
+		if at := strings.LastIndexByte(authority, '@'); at >= 0 && strings.Contains(authority[:at], ":") {
+			return true
+		}
 	}
-	return regexp.MustCompile(`(^|[\s?&])password\s*=`).MatchString(dsn)
+	return regexp.MustCompile(`(?i)(^|[\s?&])(ssl)?password\s*=`).MatchString(dsn)
 }
 
 // oneTenant takes a command's one argument, which is a tenant.

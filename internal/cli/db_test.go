@@ -22,7 +22,8 @@ func TestHoldsPassword(t *testing.T) {
 		"postgres://me:secret@db.example.com/":    true,
 		"postgresql:///?host=/run&password=x":     true,
 		"postgres://me@a,b:5433/?passfile=x":      false,
-		"postgres://me:p%zz@db.example.com/":      true, // net/url reads no such thing
+		"postgres://me:p%zz@db.example.com/":      true, // net/url reads no such thing, nor the next one
+		"postgres://me:p/w@db.example.com/":       true,
 		"host=db user=me":                         false,
 		"host=db password=secret":                 true,
 		"password = 'sec ret' host=db":            true,
@@ -163,8 +164,7 @@ instance: 1 step
   * set
 
 Found, and not for a statement of zave's to right:
-  high      a: open to the
-            world
+  high      a: open to the world
             = hint: close it
 `
 	if got := l.String(); got != want {

@@ -201,7 +201,8 @@ func (a *arena) patient(ctx context.Context, l signIn) (*pgconn.PgConn, error) {
 // harness are the parameters of sessions that test none of them.
 func harness() map[string]string {
 	return map[string]string{
-		"application_name": "zave verify", "statement_timeout": sessionTimeout, "lock_timeout": "10s", "client_min_messages": "warning",
+		"application_name": "zave verify", "statement_timeout": sessionTimeout, "lock_timeout": "10s",
+		"client_min_messages": "warning",
 	}
 }
 
@@ -1087,7 +1088,8 @@ func (t *trial) dump(ctx context.Context) error {
 	if err = errors.Join(err, passwords.Close()); err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, t.pgDump, "--format=custom", "--no-password", "--file="+os.DevNull, "--no-sync", "--schema="+t.own.Schema,
+	cmd := exec.CommandContext(ctx, t.pgDump, "--format=custom", "--no-password", "--file="+os.DevNull,
+		"--no-sync", "--schema="+t.own.Schema,
 		// Rows that a policy shows to the backup are dumped; without this, a table with policies is an error.
 		"--enable-row-security")
 	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "PG") }),

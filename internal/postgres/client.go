@@ -228,8 +228,8 @@ func connectionSettings(dsn string) (map[string]string, error) {
 	return out, nil
 }
 
-// conninfo names a database and a role for an argument, so that neither can be read as anything else, and a service file
-// does not go before.
+// conninfo names a database and a role for an argument, so that neither can be read as anything else, and a service
+// file does not go before.
 func conninfo(database, role string) string {
 	quote := func(s string) string { return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(s) + "'" }
 	return "dbname=" + quote(database) + " user=" + quote(role)

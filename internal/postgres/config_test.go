@@ -7,15 +7,16 @@ import (
 	"github.com/zavestudios/zave/internal/postgres/pgtest"
 )
 
-// TestConfiguration: the files that are made for a server are ones that it takes, and let in whom they should, over TLS,
-// and nobody else.
+// TestConfiguration: the files that are made for a server are ones that it takes, and let in whom they should, over
+// TLS, and nobody else.
 func TestConfiguration(t *testing.T) {
 	onEach(t, func(t *testing.T, major int) {
 		want := estate()
 		want.Instance.Superuser = pgtest.Superuser
 		want.Instance.Networks = []string{"127.0.0.0/8", "::1/128"}
 		want.Instance.Monitors = []string{"exporter"}
-		for _, name := range []string{`all`, `a "quoted", name`, `replication`, `+alpha_app`, `with\backslash #`, "sameuser"} {
+		for _, name := range []string{`all`, `a "quoted", name`, `replication`, `+alpha_app`, `with\backslash #`,
+			"sameuser"} {
 			odd := tenant("odd")
 			odd.Name, odd.Database = name, name
 			for i, role := range []*string{
@@ -44,7 +45,8 @@ func TestConfiguration(t *testing.T) {
 		p.apply(t)
 		p.SetHBA(t, strings.Split(want.HBA(), "\n")...)
 		p.Reload(t)
-		if errs := p.Rows(t, "postgres", "SELECT line_number || ': ' || error FROM pg_hba_file_rules WHERE error IS NOT NULL"); len(errs) > 0 {
+		if errs := p.Rows(t, "postgres",
+			"SELECT line_number || ': ' || error FROM pg_hba_file_rules WHERE error IS NOT NULL"); len(errs) > 0 {
 			t.Fatalf("the server does not take the file: %q", errs)
 		}
 		p.clean(t)

@@ -19,8 +19,8 @@ import (
 // DrillOptions say how a whole estate is restored to a blank server.
 type DrillOptions struct {
 	// RestoreOptions hold for each tenant. Credentials hold all tenants' and, where the platform's role is to log in, its
-	// password. Verify is done once, when all tenants are there. At, From.Tenant, From.Database, Replace, AllowDrop and Keep
-	// do not count.
+	// password. Verify is done once, when all tenants are there. At, From.Tenant, From.Database, Replace, AllowDrop and
+	// Keep do not count.
 	RestoreOptions
 	Tenants  []string                         // restore these alone; none: all
 	Parallel int                              // how many at once; 0: 1

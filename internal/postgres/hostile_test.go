@@ -8,16 +8,18 @@ import (
 	"github.com/zavestudios/zave/internal/postgres/state"
 )
 
-// hostile gives a tenant all of whose names hold a text that would be SQL, a command of psql or a connection string, if it
-// were let.
+// hostile gives a tenant all of whose names hold a text that would be SQL, a command of psql or a connection string, if
+// it were let.
 func hostile(text string) state.Tenant {
 	name := func(suffix string) string { return text[:min(len(text), state.MaxIdentifier-len(suffix))] + suffix }
 	return state.Tenant{
 		Name: "tenant of " + text, Hash: text, Database: name("d"),
 		Roles: state.Roles{
-			Owner: name("o"), Migrator: name("m"), App: name("p"), AppA: name("a"), AppB: name("b"), ReadOnly: name("r"), Backup: name("k"),
+			Owner: name("o"), Migrator: name("m"), App: name("p"), AppA: name("a"), AppB: name("b"), ReadOnly: name("r"),
+			Backup: name("k"),
 		},
-		Schema: name("s"), ExtensionSchema: name("x"), Extensions: []string{"pgcrypto"}, Connections: 5, StatementTimeout: "5s",
+		Schema: name("s"), ExtensionSchema: name("x"), Extensions: []string{"pgcrypto"}, Connections: 5,
+		StatementTimeout: "5s",
 		RowLevelSecurity: true,
 	}
 }
@@ -42,7 +44,8 @@ func hostileTexts() []string {
 	}
 }
 
-// TestHostileNames: names are names, whatever is in them: for Apply, for the script, and for whoever reads settings back.
+// TestHostileNames: names are names, whatever is in them: for Apply, for the script, and for whoever reads settings
+// back.
 func TestHostileNames(t *testing.T) {
 	onEach(t, func(t *testing.T, major int) {
 		want := estate("plain")
@@ -75,15 +78,16 @@ func TestHostileNames(t *testing.T) {
 		for i := range want.Tenants {
 			tenant := &want.Tenants[i]
 			neighbour := &want.Tenants[(i+1)%len(want.Tenants)]
+			table := state.Ident(tenant.Schema) + "." + state.Ident(tenant.Database)
 			role, other := state.Ident(tenant.Roles.App), state.Ident(neighbour.Roles.App)
 			p.Exec(t, tenant.Database, "SET search_path = pg_catalog",
 				"SET ROLE "+state.Ident(tenant.Roles.Owner),
-				"CREATE TABLE "+state.Ident(tenant.Schema)+"."+state.Ident(tenant.Database)+" ("+state.Ident(tenant.Roles.App)+" int)",
-				"GRANT SELECT ("+role+") ON "+state.Ident(tenant.Schema)+"."+state.Ident(tenant.Database)+" TO "+other,
-				"GRANT ALL ON "+state.Ident(tenant.Schema)+"."+state.Ident(tenant.Database)+" TO "+other,
+				"CREATE TABLE "+table+" ("+role+" int)",
+				"GRANT SELECT ("+role+") ON "+table+" TO "+other, "GRANT ALL ON "+table+" TO "+other,
 				"ALTER DEFAULT PRIVILEGES IN SCHEMA "+state.Ident(tenant.Schema)+" GRANT ALL ON TABLES TO "+other, "RESET ROLE",
 				"ALTER ROLE "+role+" SET search_path = "+state.Ident(tenant.Schema),
-				"ALTER ROLE "+role+" IN DATABASE "+state.Ident(tenant.Database)+" SET application_name = "+state.Literal(tenant.Name),
+				"ALTER ROLE "+role+" IN DATABASE "+state.Ident(tenant.Database)+
+					" SET application_name = "+state.Literal(tenant.Name),
 				"GRANT CONNECT ON DATABASE "+state.Ident(tenant.Database)+" TO "+other,
 			)
 		}

@@ -16,9 +16,9 @@ import (
 	"github.com/zavestudios/zave/internal/postgres/state"
 )
 
-// Inspect reads what the instance is: the shared catalogues once, and each desired tenant's database in a session of its
-// own, as many at a time as the server has slots. It reads system catalogues alone, in two round trips a session, and
-// changes nothing. What the role may not read is not an error, but in the state's Unread.
+// Inspect reads what the instance is: the shared catalogues once, and each desired tenant's database in a session of
+// its own, as many at a time as the server has slots. It reads system catalogues alone, in two round trips a session,
+// and changes nothing. What the role may not read is not an error, but in the state's Unread.
 func (s *Server) Inspect(ctx context.Context, want *state.Desired) (*state.Live, error) {
 	return s.inspect(ctx, want, false)
 }
@@ -123,7 +123,8 @@ func (s *Server) inspect(ctx context.Context, want *state.Desired, audit bool) (
 func (s *Server) home(ctx context.Context, want *state.Desired) (*Conn, error) {
 	conn, err := s.Open(ctx, want.Instance.Database)
 	switch code(err) {
-	case codeNoDatabase, codeNotInState, codePrivilege: // not there, closed as a killed run leaves it, or not for this role
+	case codeNoDatabase, codeNotInState,
+		codePrivilege: // not there, closed as a killed run leaves it, or not for this role
 		return s.Open(ctx, "postgres")
 	}
 	return conn, err
@@ -221,8 +222,8 @@ SELECT a.pid, a.usename, a.datname FROM pg_stat_activity AS a
 WHERE a.usename IS NOT NULL AND a.datname IS NOT NULL AND a.pid <> pg_backend_pid()`
 
 const hbaSQL = `
-SELECT h.line_number, h.type, array_to_json(h.database), array_to_json(h.user_name), h.address, h.netmask, h.auth_method,
-	h.error
+SELECT h.line_number, h.type, array_to_json(h.database), array_to_json(h.user_name), h.address, h.netmask,
+	h.auth_method, h.error
 FROM pg_hba_file_rules AS h`
 
 // inspectShared reads the shared catalogues, and gives the names of roles by OID.
@@ -240,7 +241,8 @@ func (s *Server) inspectShared(ctx context.Context, want *state.Desired, audit b
 		return nil, nil, errors.New("inspect the instance: the role that logged in does not exist any more")
 	}
 	me := who[0][0]
-	l := &state.Live{User: me[1], Superuser: yes(me[2]), CreateRole: yes(me[3]), CreateDB: yes(me[4]), Recovery: yes(me[5])}
+	l := &state.Live{User: me[1], Superuser: yes(me[2]), CreateRole: yes(me[3]), CreateDB: yes(me[4]),
+		Recovery: yes(me[5])}
 	if l.Version, err = strconv.Atoi(me[0]); err != nil || l.Version < 150000 {
 		return l, nil, err
 	}
@@ -267,17 +269,20 @@ func (s *Server) inspectShared(ctx context.Context, want *state.Desired, audit b
 		byOID[r[0]] = r[1]
 		l.Roles = append(l.Roles, state.Role{
 			Name: r[1], Superuser: yes(r[2]), Inherit: yes(r[3]), CreateRole: yes(r[4]), CreateDB: yes(r[5]), Login: yes(r[6]),
-			Replication: yes(r[7]), Bypass: yes(r[8]), ConnectionLimit: number(r[9]), ValidUntil: trimTime(r[10]), Comment: r[11],
+			Replication: yes(r[7]), Bypass: yes(r[8]), ConnectionLimit: number(r[9]), ValidUntil: trimTime(r[10]),
+			Comment: r[11],
 		})
 	}
 	slices.SortFunc(l.Roles, func(a, b state.Role) int { return strings.Compare(a.Name, b.Name) })
 	for _, r := range answers[1] {
 		l.Memberships = append(l.Memberships, state.Membership{
-			Role: byOID.of(r[0]), Member: byOID.of(r[1]), Grantor: byOID.of(r[2]), Admin: yes(r[3]), Inherit: yes(r[4]), Set: yes(r[5]),
+			Role: byOID.of(r[0]), Member: byOID.of(r[1]), Grantor: byOID.of(r[2]), Admin: yes(r[3]), Inherit: yes(r[4]),
+			Set: yes(r[5]),
 		})
 	}
 	slices.SortFunc(l.Memberships, func(a, b state.Membership) int {
-		return cmp.Or(strings.Compare(a.Role, b.Role), strings.Compare(a.Member, b.Member), strings.Compare(a.Grantor, b.Grantor))
+		return cmp.Or(strings.Compare(a.Role, b.Role), strings.Compare(a.Member, b.Member), strings.Compare(a.Grantor,
+			b.Grantor))
 	})
 	databases := make(map[string]*state.Database, len(answers[2]))
 	dbNames := names{}
@@ -303,12 +308,14 @@ func (s *Server) inspectShared(ctx context.Context, want *state.Desired, audit b
 	slices.SortFunc(l.Databases, func(a, b state.Database) int { return strings.Compare(a.Name, b.Name) })
 	for _, r := range answers[5] {
 		l.Parameters = append(l.Parameters, state.ACL{
-			Kind: "parameter", Object: r[0], Grantee: byOID.of(r[1]), Grantor: byOID.of(r[2]), Privilege: r[3], Grantable: yes(r[4]),
+			Kind: "parameter", Object: r[0], Grantee: byOID.of(r[1]), Grantor: byOID.of(r[2]), Privilege: r[3],
+			Grantable: yes(r[4]),
 		})
 	}
 	sortACLs(l.Parameters)
 	for _, r := range answers[4] {
-		c := state.RoleConfig{Role: byOID.of(r[0]), Database: dbNames.of(r[1]), Name: r[2], Value: r[3], Restricted: yes(r[4])}
+		c := state.RoleConfig{Role: byOID.of(r[0]), Database: dbNames.of(r[1]), Name: r[2], Value: r[3],
+			Restricted: yes(r[4])}
 		if c.Restricted {
 			c.Restricted = !slices.ContainsFunc(l.Parameters, func(a state.ACL) bool {
 				return a.Object == c.Name && a.Grantee == want.Instance.Role && a.Privilege == "SET"
@@ -317,7 +324,8 @@ func (s *Server) inspectShared(ctx context.Context, want *state.Desired, audit b
 		l.RoleConfigs = append(l.RoleConfigs, c)
 	}
 	slices.SortFunc(l.RoleConfigs, func(a, b state.RoleConfig) int {
-		return cmp.Or(strings.Compare(a.Role, b.Role), strings.Compare(a.Database, b.Database), strings.Compare(a.Name, b.Name))
+		return cmp.Or(strings.Compare(a.Role, b.Role), strings.Compare(a.Database, b.Database), strings.Compare(a.Name,
+			b.Name))
 	})
 	for _, r := range answers[6] {
 		l.Sessions = append(l.Sessions, state.Session{PID: number(r[0]), Role: r[1], Database: r[2]})
@@ -369,7 +377,8 @@ func trimTime(s string) string {
 
 func sortACLs(acls []state.ACL) {
 	slices.SortFunc(acls, func(a, b state.ACL) int {
-		return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Object, b.Object), strings.Compare(a.Grantee, b.Grantee),
+		return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Object, b.Object), strings.Compare(a.Grantee,
+			b.Grantee),
 			strings.Compare(a.Grantor, b.Grantor), strings.Compare(a.Privilege, b.Privilege))
 	})
 }
@@ -459,9 +468,9 @@ func serverSays(err error) string {
 
 // insideSQL gives the questions about a tenant's database.
 //
-// Objects of an extension are its own. The constructors of a range type are the system's, whoever made it. An array has its
-// element's privileges, a multirange its range's, and a table's row type the table's. A sequence of a column follows its
-// table's owner.
+// Objects of an extension are its own. The constructors of a range type are the system's, whoever made it. An array has
+// its element's privileges, a multirange its range's, and a table's row type the table's. A sequence of a column
+// follows its table's owner.
 //
 // Most objects of a kind have the same privileges: each list is taken apart once, and named by its text.
 func insideSQL(t *state.Tenant) []string {
@@ -479,8 +488,8 @@ FROM pg_default_acl AS d
 LEFT JOIN pg_namespace AS n ON n.oid = d.defaclnamespace
 LEFT JOIN LATERAL aclexplode(d.defaclacl) AS a ON true`, `
 WITH o (class, oid, kind, type, name, arguments, owner, acl, linked) AS MATERIALIZED (
-	SELECT 1259, c.oid, c.relkind, CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relname, '', c.relowner, c.relacl,
-		c.relkind = 'S' AND EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 1259 AND d.objid = c.oid
+	SELECT 1259, c.oid, c.relkind, CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relname, '', c.relowner,
+		c.relacl, c.relkind = 'S' AND EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 1259 AND d.objid = c.oid
 			AND d.refclassid = 1259 AND d.deptype IN ('a', 'i'))
 	FROM pg_class AS c
 	WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = ` + schema + `)
@@ -491,7 +500,8 @@ WITH o (class, oid, kind, type, name, arguments, owner, acl, linked) AS MATERIAL
 	FROM pg_proc AS p
 	WHERE p.pronamespace = (SELECT oid FROM pg_namespace WHERE nspname = ` + schema + `)
 	UNION ALL
-	SELECT 1247, t.oid, CASE t.typtype WHEN 'd' THEN 'D' ELSE 'T' END::"char", 'T', t.typname, '', t.typowner, t.typacl, false
+	SELECT 1247, t.oid, CASE t.typtype WHEN 'd' THEN 'D' ELSE 'T' END::"char", 'T', t.typname, '', t.typowner,
+		t.typacl, false
 	FROM pg_type AS t
 	WHERE t.typnamespace = (SELECT oid FROM pg_namespace WHERE nspname = ` + schema + `)
 		AND t.typtype <> 'm' AND NOT (t.typelem <> 0 AND t.typsubscript = 'array_subscript_handler'::regproc)
@@ -546,7 +556,8 @@ func readInside(t *state.Tenant, byOID names, answers []rows) state.Inside {
 	readObjects(&in, t, byOID, answers[3])
 	for _, r := range answers[4] {
 		in.ACLs = append(in.ACLs, state.ACL{
-			Kind: "column", Object: state.Ident(t.Schema) + "." + state.Ident(r[0]) + "." + state.Ident(r[1]), Owner: byOID.of(r[2]),
+			Kind: "column", Object: state.Ident(t.Schema) + "." + state.Ident(r[0]) + "." + state.Ident(r[1]),
+			Owner:   byOID.of(r[2]),
 			Grantee: byOID.of(r[3]), Grantor: byOID.of(r[4]), Privilege: r[5], Grantable: yes(r[6]),
 		})
 	}

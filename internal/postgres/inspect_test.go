@@ -146,8 +146,8 @@ func TestBootstrap(t *testing.T) {
 	})
 }
 
-// TestAdministrator: at a cloud provider nobody is a superuser. Its administrator prepares the instance as far as that one
-// may, the rest is said, and the tenants are made all the same.
+// TestAdministrator: at a cloud provider nobody is a superuser. Its administrator prepares the instance as far as that
+// one may, the rest is said, and the tenants are made all the same.
 func TestAdministrator(t *testing.T) {
 	onEach(t, func(t *testing.T, major int) {
 		server := pgtest.Start(t, major)
@@ -166,7 +166,8 @@ func TestAdministrator(t *testing.T) {
 			}
 			for _, object := range []string{"parameters/platform_bootstrap", "database/template1/revoke/PUBLIC"} {
 				if !slices.ContainsFunc(done.Plan.Findings, func(f state.Finding) bool {
-					return f.ID == "needs-superuser" && f.Object == object && strings.Contains(f.Hint, "SET ON") == strings.HasPrefix(object, "param")
+					return f.ID == "needs-superuser" && f.Object == object && strings.Contains(f.Hint,
+						"SET ON") == strings.HasPrefix(object, "param")
 				}) {
 					t.Errorf("nobody says that %s takes a superuser: %+v", object, done.Plan.Findings)
 				}
@@ -192,7 +193,8 @@ func TestAdministrator(t *testing.T) {
 		if members := server.Rows(t, "postgres", set); len(members) > 0 {
 			t.Errorf("members of the platform's role: %q", members)
 		}
-		if got := server.Rows(t, "postgres", "SELECT datacl FROM pg_database WHERE datname = 'postgres' AND datacl::text LIKE '%{=%'"); len(got) > 0 {
+		if got := server.Rows(t, "postgres",
+			"SELECT datacl FROM pg_database WHERE datname = 'postgres' AND datacl::text LIKE '%{=%'"); len(got) > 0 {
 			t.Errorf("everybody connects to postgres: %q", got)
 		}
 		// Prepared by the administrator, the rest by a superuser.
@@ -209,29 +211,36 @@ func TestInspectRunsNoCode(t *testing.T) {
 		p := prepare(t, major, estate("alpha"))
 		p.apply(t)
 		traps := []string{
-			"CREATE FUNCTION app.trap() RETURNS bool LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'trapped as %', current_user; END $$",
+			"CREATE FUNCTION app.trap() RETURNS bool LANGUAGE plpgsql " +
+				"AS $$ BEGIN RAISE EXCEPTION 'trapped as %', current_user; END $$",
 		}
 		for _, f := range []string{
 			"aclexplode(aclitem[])", "acldefault(\"char\", oid)", "oidvectortypes(oidvector)", "array_to_json(anyarray)",
-			"current_setting(text)", "pg_is_in_recovery()", "length(text)", "nameeq(name, text)", "unnest(text[])", "format_type(oid, int)",
-			"pg_get_function_identity_arguments(oid)", "quote_ident(text)", "has_parameter_privilege(text, text)", "to_json(anyelement)",
+			"current_setting(text)", "pg_is_in_recovery()", "length(text)", "nameeq(name, text)", "unnest(text[])",
+			"format_type(oid, int)",
+			"pg_get_function_identity_arguments(oid)", "quote_ident(text)", "has_parameter_privilege(text, text)",
+			"to_json(anyelement)",
 		} {
 			traps = append(traps, "CREATE FUNCTION app."+f+" RETURNS bool LANGUAGE sql AS 'SELECT app.trap()'")
 		}
-		for _, types := range [][2]string{{"name", "text"}, {"name", "name"}, {"oid", "oid"}, {"oid", "int"}, {"text", "text"}, {"\"char\"", "text"}} {
+		for _, types := range [][2]string{{"name", "text"}, {"name", "name"}, {"oid", "oid"}, {"oid", "int"}, {"text",
+			"text"}, {"\"char\"", "text"}} {
 			f := "app.same(a " + types[0] + ", b " + types[1] + ")"
 			traps = append(traps, "CREATE FUNCTION "+f+" RETURNS bool LANGUAGE sql AS 'SELECT app.trap()'")
 			for _, op := range []string{"=", "<>", "!~", "||"} {
-				traps = append(traps, "CREATE OPERATOR app."+op+" (FUNCTION = app.same, LEFTARG = "+types[0]+", RIGHTARG = "+types[1]+")")
+				traps = append(traps,
+					"CREATE OPERATOR app."+op+" (FUNCTION = app.same, LEFTARG = "+types[0]+", RIGHTARG = "+types[1]+")")
 			}
 		}
 		for _, name := range []string{
-			"pg_class", "pg_namespace", "pg_proc", "pg_type", "pg_attribute", "pg_roles", "pg_default_acl", "pg_extension", "pg_depend", "pg_language",
+			"pg_class", "pg_namespace", "pg_proc", "pg_type", "pg_attribute", "pg_roles", "pg_default_acl", "pg_extension",
+			"pg_depend", "pg_language",
 		} {
 			traps = append(traps, "CREATE VIEW app."+name+" AS SELECT app.trap() AS oid")
 		}
 		traps = append(traps,
-			"CREATE DOMAIN app.odd AS int CHECK (app.trap())", "CREATE TABLE app.t (id int, d app.odd DEFAULT 1, CHECK (app.trap()))",
+			"CREATE DOMAIN app.odd AS int CHECK (app.trap())",
+			"CREATE TABLE app.t (id int, d app.odd DEFAULT 1, CHECK (app.trap()))",
 			"CREATE RULE trap AS ON INSERT TO app.t DO ALSO SELECT app.trap()", "CREATE POLICY trap ON app.t USING (app.trap())",
 			"ALTER TABLE app.t ENABLE ROW LEVEL SECURITY", "GRANT SELECT (id) ON app.t TO PUBLIC",
 		)
@@ -276,7 +285,8 @@ func TestInspectFull(t *testing.T) {
 		if i < 0 || !strings.Contains(l.Unread[i].Why, "too many connections") {
 			t.Errorf("not read: %+v", l.Unread)
 		}
-		if !slices.ContainsFunc(l.Unread, func(u state.Unread) bool { return u.What == "pg_hba_file_rules" }) || l.HBA != nil {
+		if !slices.ContainsFunc(l.Unread, func(u state.Unread) bool { return u.What == "pg_hba_file_rules" }) ||
+			l.HBA != nil {
 			t.Errorf("nobody says that pg_hba.conf was not read: %+v, %+v", l.Unread, l.HBA)
 		}
 		done := p.apply(t)
@@ -285,7 +295,10 @@ func TestInspectFull(t *testing.T) {
 				t.Errorf("no step %s:\n%s", id, shown(done.Plan.Steps))
 			}
 		}
-		if !slices.ContainsFunc(done.Plan.Findings, func(f state.Finding) bool { return f.ID == "unread" && f.Tenant == "alpha" }) {
+		if !slices.ContainsFunc(done.Plan.Findings, func(f state.Finding) bool {
+			return f.ID == "unread" &&
+				f.Tenant == "alpha"
+		}) {
 			t.Errorf("nobody says that db_alpha was not read: %+v", done.Plan.Findings)
 		}
 		if err := conn.Close(ctx); err != nil {

@@ -435,7 +435,9 @@ func (p *textPrinter) results(r *Report, o Outcome) {
 			continue
 		}
 		plain := func(s string) string { return strings.ReplaceAll(s, "own_"+res.Role, "own_role") }
-		key := strings.Join([]string{res.ID, res.Tenant, res.Where, plain(res.Message), plain(res.Got), plain(res.Expected)}, "\x00")
+		key := strings.Join([]string{
+			res.ID, res.Tenant, res.Where, plain(res.Message), plain(res.Got), plain(res.Expected),
+		}, "\x00")
 		t := seen[key]
 		if t == nil {
 			t = &told{first: res}

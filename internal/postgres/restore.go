@@ -870,7 +870,7 @@ func (r *restore) planned(ctx context.Context, name string) error {
 			wrong = append(wrong, f.Message)
 		}
 	}
-	if super > 0 {
+	if super > 0 && r.want.Instance.Strict {
 		r.out.Warnings = append(r.out.Warnings, fmt.Sprintf(
 			"%s lacks what only a superuser can do, as a new database does: run `zave db apply` as one", name))
 	}

@@ -116,13 +116,11 @@ type garden struct {
 	*pgtest.Server
 	want     *state.Desired
 	admin    *Server // as the superuser
-	gardener *Server // the same, for what is no part of zave's work
 	platform *Server // as the instance's role
 	hba      []string
 	clean    string // what the audit tells of it, as either
 	plain    string
-	sessions map[string]*Conn // of the superuser, by database
-	last     string           // what the last misconfiguration added to it
+	last     string // what the last misconfiguration added to it
 }
 
 const seedPassword = "password of the platform"
@@ -135,9 +133,8 @@ func newGarden(t *testing.T, major int, conf ...string) *garden {
 	want.Instance.Networks = []string{"127.0.0.0/8", "10.0.0.0/8"}
 	want.Tenants[0].RowLevelSecurity = true
 	conf = slices.Concat([]string{"fsync = on", "full_page_writes = on"}, strings.Split(want.Conf(), "\n"), conf)
-	g := &garden{Server: pgtest.Start(t, major, pgtest.TLS(), pgtest.Conf(conf...)), want: want, sessions: map[string]*Conn{}}
+	g := &garden{Server: pgtest.Start(t, major, pgtest.TLS(), pgtest.Conf(conf...)), want: want}
 	g.admin = reach(t, g.SocketDSN(pgtest.Superuser, g.Password, "postgres"))
-	g.gardener = reach(t, g.SocketDSN(pgtest.Superuser, g.Password, "postgres"))
 	g.platform = reach(t, g.SocketDSN(want.Instance.Role, seedPassword, "postgres"))
 	g.apply(t, passwords(want))
 	g.run(t, []seedSQL{
@@ -204,7 +201,7 @@ func report(p *state.Plan) string {
 	return b.String()
 }
 
-// run runs statements. Those in the same database share a session, which is given up where it would show.
+// run runs statements, each entry in a session of its own.
 func (g *garden) run(t *testing.T, all []seedSQL) {
 	t.Helper()
 	ctx := context.Background()
@@ -212,25 +209,18 @@ func (g *garden) run(t *testing.T, all []seedSQL) {
 		if s.In == "" {
 			s.In = "postgres"
 		}
-		conn := g.sessions[s.In]
-		if conn == nil || conn.IsClosed() || conn.Ping(ctx) != nil {
-			var err error
-			if conn, err = g.gardener.Open(ctx, s.In); err != nil {
-				t.Fatal(err)
-			}
-			g.sessions[s.In] = conn
+		conn, err := g.admin.Open(ctx, s.In)
+		if err != nil {
+			t.Fatal(err)
 		}
-		sql := "RESET SESSION AUTHORIZATION; RESET ALL; SET client_min_messages = error; "
+		sql := "SET client_min_messages = error; "
 		if s.As != "" {
 			sql += "SET SESSION AUTHORIZATION " + state.Ident(s.As) + "; "
 		}
-		_, err := conn.PgConn().Exec(ctx, sql).ReadAll()
-		if err == nil {
+		if _, err = conn.PgConn().Exec(ctx, sql).ReadAll(); err == nil {
 			_, err = conn.PgConn().Exec(ctx, s.SQL).ReadAll()
 		}
-		if s.In != "postgres" && s.In != "db_alpha" {
-			conn.Close(ctx)
-		}
+		conn.Close(ctx)
 		if err != nil {
 			t.Fatalf("%s: %v", s.SQL, err)
 		}
@@ -278,7 +268,7 @@ func (g *garden) sow(t *testing.T, s *seed) (weed func()) {
 			password = g.Password
 		}
 		var err error
-		if held, err = g.gardener.Login(ctx, s.Hold.In, s.Hold.As, password); err != nil {
+		if held, err = g.admin.Login(ctx, s.Hold.In, s.Hold.As, password); err != nil {
 			t.Fatal(err)
 		}
 		if s.Hold.Then != "" {

@@ -125,7 +125,8 @@ func auditPlan(want *state.Desired, plan *state.Plan, tenants []string) []Result
 	}
 	for _, r := range plan.Refusals {
 		add(Result{
-			ID: "audit/refusal/" + r.ID, Severity: string(state.Critical), Tenant: r.Tenant, Outcome: Failed, Message: r.Message, Fix: r.Hint,
+			ID: "audit/refusal/" + r.ID, Severity: string(state.Critical), Tenant: r.Tenant, Outcome: Failed,
+			Message: r.Message, Fix: r.Hint,
 		})
 	}
 	for _, step := range plan.Steps {
@@ -200,12 +201,14 @@ func (s *Server) attack(ctx context.Context, want *state.Desired, suite *attack.
 }
 
 // run runs the suite, or what the options choose of it, against the throw-away tenants.
-func (p *probes) run(ctx context.Context, s *Server, base *pgconn.Config, suite *attack.Suite, o VerifyOptions) ([]Result, error) {
+func (p *probes) run(ctx context.Context, s *Server, base *pgconn.Config, suite *attack.Suite, o VerifyOptions) (
+	[]Result, error) {
 	r := &runner{
 		arena: &arena{
 			want: p.want, own: p.want.Tenants[0], victim: p.want.Tenants[1], passwords: p.passwords,
-			strict: p.want.Instance.Strict, verifier: p.verifiers[p.want.Tenants[1].Roles.AppB], pgDump: dumps(ctx, o.PgDump, p.version),
-			base: base, platform: s.config.Config, major: p.version / 10000, superuser: p.superuser, facts: p.facts,
+			strict: p.want.Instance.Strict, verifier: p.verifiers[p.want.Tenants[1].Roles.AppB],
+			pgDump: dumps(ctx, o.PgDump, p.version),
+			base:   base, platform: s.config.Config, major: p.version / 10000, superuser: p.superuser, facts: p.facts,
 		},
 		suite: chosen(suite, o.Categories), parallel: o.Sessions, progress: o.Progress,
 	}
@@ -500,7 +503,8 @@ func (s *Server) disown(ctx context.Context, want *state.Desired, database, role
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
 	var super bool
-	if err := conn.QueryRow(ctx, "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user").Scan(&super); err != nil {
+	err = conn.QueryRow(ctx, "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user").Scan(&super)
+	if err != nil {
 		return err
 	}
 	if !super {

@@ -100,8 +100,9 @@ type Probe struct {
 
 // Login is a session opened otherwise than with one's own name and password.
 type Login struct {
-	User       string            // "victim.app", "platform", "superuser"; empty: the role that tries
-	Password   string            // "own" (of the role that tries), "victim" (of the same role of the neighbour), "right", "wrong", "empty"
+	User string // "victim.app", "platform", "superuser"; empty: the role that tries
+	// "own" (of the role that tries), "victim" (of the same role of the neighbour), "right", "wrong" or "empty".
+	Password   string
 	TLS        string            // "off": without, on an instance that is reached with it
 	Auth       string            // the one way to prove who one is that is let pass: "scram-sha-256"
 	Parameters map[string]string // of the start-up packet
@@ -186,7 +187,10 @@ var placeholder = regexp.MustCompile(`@('?)([a-z]+(?:[._][a-z]+)*)('?)@`)
 
 // Names lists what a check's texts may name.
 func Names() []string {
-	out := []string{"me", "superuser", "marker", "platform.role", "platform.database", "platform.pid", "victim.pid", "victim.app_b.verifier"}
+	out := []string{
+		"me", "superuser", "marker", "platform.role", "platform.database", "platform.pid", "victim.pid",
+		"victim.app_b.verifier",
+	}
 	for _, side := range []string{"own", "victim"} {
 		for _, n := range slices.Concat(Roles(), []string{"database", "schema", "extensions"}) {
 			out = append(out, side+"."+n)

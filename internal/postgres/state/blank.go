@@ -1,7 +1,7 @@
 package state
 
-// Blank is an empty server of a version (160000 stands for 16), as a role sees it that connects to it. Of a superuser, the
-// instance has not been prepared; any other role is the one that makes tenants, and for that one it has been.
+// Blank is an empty server of a version (160000 stands for 16), as a role sees it that connects to it. Of a superuser,
+// the instance has not been prepared; any other role is the one that makes tenants, and for that one it has been.
 func Blank(version int, user string, superuser bool) *Live {
 	first := "postgres"
 	if superuser {

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// HBA gives a pg_hba.conf (PostgreSQL manual, 21.1, "The pg_hba.conf File"): TLS and SCRAM for everybody, a line for each
-// tenant with its database and its logins, and nothing for anybody else. The first line that fits a connection decides,
-// so the last one refuses.
+// HBA gives a pg_hba.conf (PostgreSQL manual, 21.1, "The pg_hba.conf File"): TLS and SCRAM for everybody, a line for
+// each tenant with its database and its logins, and nothing for anybody else. The first line that fits a connection
+// decides, so the last one refuses.
 //
 // Names stand in quotes, where keywords such as all and replication are names like others. One that the file cannot
 // hold is left out, with a comment: its roles cannot log in, then.
@@ -64,8 +64,9 @@ func (d *Desired) HBA() string {
 	}
 	if len(d.Tenants) > 0 {
 		b.WriteByte('\n')
-		hash("Databases that tenants are restored into, beside their own: their names end in the time. Up to version 15 a name is no " +
-			"regular expression; there a restore takes a line with the very name, for as long as it lasts.")
+		hash("Databases that tenants are restored into, beside their own: their names end in the time. " +
+			"Up to version 15 a name is no regular expression; there a restore takes a line with the very name, " +
+			"for as long as it lasts.")
 	}
 	for i := range d.Tenants {
 		t := &d.Tenants[i]
@@ -94,8 +95,8 @@ const (
 	hbaPattern = "\x00/"
 )
 
-// besides is a regular expression for the names of databases beside one, as a restore gives them: a long name is cut and
-// gets a digest of the whole.
+// besides is a regular expression for the names of databases beside one, as a restore gives them: a long name is cut
+// and gets a digest of the whole.
 func besides(database string) string {
 	const room = MaxIdentifier - len("_restoretest_20060102t150405z")
 	name := quoteRegexp(database)
@@ -143,12 +144,14 @@ func hashComment(text string) string {
 	return strings.ReplaceAll("\n"+Comment(text), "\n-- ", "\n# ")[1:]
 }
 
-// Conf gives what postgresql.conf is to have beside the server's defaults, with the reasons. It holds for versions 15 to
-// 18; what only some of them know stands in comments, as the server does not start with a setting that it does not know.
+// Conf gives what postgresql.conf is to have beside the server's defaults, with the reasons. It holds for versions 15
+// to 18; what only some of them know stands in comments, as the server does not start with a setting that it does not
+// know.
 func (d *Desired) Conf() string {
 	b := &strings.Builder{}
 	in := &d.Instance
-	b.WriteString(hashComment("postgresql.conf of the cluster " + d.Cluster + ", made by zave: what tenants need to be kept apart. " +
+	b.WriteString(hashComment("postgresql.conf of the cluster " + d.Cluster +
+		", made by zave: what tenants need to be kept apart. " +
 		"It is to be included at the end of the server's own (include_if_exists)."))
 	part := func(why string, lines ...string) {
 		b.WriteByte('\n')
@@ -159,7 +162,8 @@ func (d *Desired) Conf() string {
 	}
 	part("Passwords are kept, and proven, with SCRAM. With md5 whoever reads a stored one can log in with it.",
 		"password_encryption = 'scram-sha-256'")
-	part("Connections are encrypted: pg_hba.conf takes no others. Name the certificate's files in ssl_cert_file and ssl_key_file.",
+	part("Connections are encrypted: pg_hba.conf takes no others. "+
+		"Name the certificate's files in ssl_cert_file and ssl_key_file.",
 		"ssl = on", "ssl_min_protocol_version = 'TLSv1.2'")
 	var sum int
 	for i := range d.Tenants {
@@ -179,15 +183,15 @@ func (d *Desired) Conf() string {
 		"client_connection_check_interval = '10s'")
 	part("A prepared transaction holds its locks, and old rows, after the session that made it. Nothing here needs one.",
 		"max_prepared_transactions = 0")
-	part("All sessions share one table of locks. A tenant can fill it with advisory locks, unless the profile is strict; a "+
-		"larger one takes longer to fill, and lets dumps lock many tables.",
+	part("All sessions share one table of locks. A tenant can fill it with advisory locks, unless the profile is strict; "+
+		"a larger one takes longer to fill, and lets dumps lock many tables.",
 		"max_locks_per_transaction = 256")
 	part("What a session writes to temporary files. Tenants' databases have the same limit of their own.",
 		"temp_file_limit = '"+temporaryLimit+"'")
 	part("Who connected when, from where, as whom, to what.",
 		"log_connections = on", "log_disconnections = on", "log_line_prefix = '%m [%p] %q%u@%d %h '")
-	part("Statements are not logged, as they hold tenants' data, and ALTER ROLE … PASSWORD a verifier or worse; but those that "+
-		"fail are, without their parameters.",
+	part("Statements are not logged, as they hold tenants' data, and ALTER ROLE … PASSWORD a verifier or worse; "+
+		"but those that fail are, without their parameters.",
 		"log_statement = 'none'", "log_min_error_statement = 'error'", "log_parameter_max_length_on_error = 0")
 	part("How one tenant slows the others down shows in waits for locks and in large temporary files.",
 		"log_lock_waits = on", "log_temp_files = '64MB'")

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// drops plans what the options name to be dropped, databases first: only what bears zave's mark of a tenant, and what is
-// not desired. All else of that kind stays, whoever is no longer in the specs; and a run for one tenant does not know the
-// others.
+// drops plans what the options name to be dropped, databases first: only what bears zave's mark of a tenant, and what
+// is not desired. All else of that kind stays, whoever is no longer in the specs; and a run for one tenant does not
+// know the others.
 func (p *planner) drops() {
 	var databases, roles []string
 	for _, name := range p.o.AllowDrop {
@@ -32,8 +32,9 @@ func (p *planner) drops() {
 	}
 	for _, name := range slices.Compact(roles) {
 		p.add(&p.steps, Step{
-			ID: "role/" + name + "/drop", Tenant: tenantOfMark(p.roles[name].Comment), SQL: "DROP ROLE " + Ident(name), Destructive: true,
+			ID: "role/" + name + "/drop", Tenant: tenantOfMark(p.roles[name].Comment), SQL: "DROP ROLE " + Ident(name),
 			Why: "the role " + name + " is not in the specs, and may be dropped", Superuser: p.roles[name].Superuser,
+			Destructive: true,
 		})
 	}
 }

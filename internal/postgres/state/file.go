@@ -24,8 +24,8 @@ func (d *Desired) Encode() []byte {
 	return b.Bytes()
 }
 
-// Decode reads what Encode wrote. A field that is not known, anything behind the state, and a state whose names cannot be
-// kept apart are errors.
+// Decode reads what Encode wrote. A field that is not known, anything behind the state, and a state whose names cannot
+// be kept apart are errors.
 func Decode(data []byte) (*Desired, error) {
 	d := &Desired{}
 	decoder := json.NewDecoder(bytes.NewReader(data))
@@ -45,7 +45,8 @@ func Decode(data []byte) (*Desired, error) {
 		return nil, fmt.Errorf("read the desired state: %s", strings.TrimPrefix(err.Error(), "json: "))
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("read the desired state: line %d: something stands behind it", line(data, decoder.InputOffset()))
+		return nil, fmt.Errorf("read the desired state: line %d: something stands behind it",
+			line(data, decoder.InputOffset()))
 	}
 	if err := d.Check(); err != nil {
 		return nil, fmt.Errorf("read the desired state: %w", err)
@@ -57,8 +58,8 @@ func line(data []byte, offset int64) int {
 	return 1 + bytes.Count(data[:min(int(offset), len(data))], []byte("\n"))
 }
 
-// Check tells whether the state can be planned: every name is one that PostgreSQL keeps as it is, and no two things share
-// one. The compiler sees to that; a file could have been written by hand.
+// Check tells whether the state can be planned: every name is one that PostgreSQL keeps as it is, and no two things
+// share one. The compiler sees to that; a file could have been written by hand.
 func (d *Desired) Check() error {
 	problems := d.problems()
 	if len(problems) == 0 {
@@ -84,8 +85,8 @@ func (d *Desired) problems() []problem {
 			say(whose, what+" has no name", "name it")
 			return
 		case len(name) > MaxIdentifier:
-			say(name, fmt.Sprintf("%s has a name of %d bytes, of which PostgreSQL keeps %d: %s", what, len(name), MaxIdentifier, name),
-				"shorten it")
+			say(name, fmt.Sprintf("%s has a name of %d bytes, of which PostgreSQL keeps %d: %s",
+				what, len(name), MaxIdentifier, name), "shorten it")
 			return
 		case !utf8.ValidString(name) || strings.ContainsRune(name, 0):
 			say(name, what+" has a name that is not text", "name it with letters, digits and _")

@@ -14,7 +14,8 @@ func example() *Desired {
 		return Tenant{
 			Name: name, Hash: "c0ffee", Database: "db_" + name,
 			Roles: Roles{
-				Owner: name + "_owner", Migrator: name + "_migrator", App: name + "_app", AppA: name + "_app_a", AppB: name + "_app_b",
+				Owner: name + "_owner", Migrator: name + "_migrator", App: name + "_app", AppA: name + "_app_a", AppB: name +
+					"_app_b",
 				ReadOnly: name + "_readonly", Backup: name + "_backup",
 			},
 			Schema: "app", ExtensionSchema: "extensions", Connections: 20, StatementTimeout: "30s",
@@ -23,7 +24,8 @@ func example() *Desired {
 	d := &Desired{
 		Cluster: "main",
 		Instance: Instance{
-			Role: "platform_bootstrap", Database: "zave", Monitors: []string{"exporter"}, Networks: []string{"10.0.0.0/8", "fd00::/8"},
+			Role: "platform_bootstrap", Database: "zave", Monitors: []string{"exporter"}, Networks: []string{"10.0.0.0/8",
+				"fd00::/8"},
 			Superuser: "admin", MaxConnections: 200, ReservedConnections: 20,
 		},
 		Tenants: []Tenant{named("books"), named("maps")},

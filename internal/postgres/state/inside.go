@@ -26,7 +26,10 @@ func (tp *tenantPlan) interior() {
 			{Kind: "schema", Object: Ident("public"), Owner: databaseOwner, Privilege: "USAGE"},
 		}, Schemas: []Schema{{Name: "public", Owner: databaseOwner}}}
 	}
-	ip := &interiorPlan{tenantPlan: tp, in: in, fresh: fresh, acls: byObject(in.ACLs), shared: t.shares(tp.l.Version), kept: map[*Object]bool{}}
+	ip := &interiorPlan{
+		tenantPlan: tp, in: in, fresh: fresh, acls: byObject(in.ACLs), shared: t.shares(tp.l.Version),
+		kept: map[*Object]bool{},
+	}
 	own := ip.schemas()
 	ip.extensions()
 	if own {
@@ -77,8 +80,8 @@ func byObject(acls []ACL) map[object][]ACL {
 	return out
 }
 
-// schemas plans the three there are: "public", which is locked, the tenant's, and the platform's with the extensions. It
-// tells whether the tenant's is its owner's then: nobody else can right what is in it.
+// schemas plans the three there are: "public", which is locked, the tenant's, and the platform's with the extensions.
+// It tells whether the tenant's is its owner's then: nobody else can right what is in it.
 func (ip *interiorPlan) schemas() bool {
 	t, own := ip.t, true
 	owners := map[string]string{}
@@ -159,8 +162,8 @@ func reowned(have []ACL, from, to string) []ACL {
 	return out
 }
 
-// give plans a change of owner, and tells whether it will be. Who runs it needs the rights of the old owner and may become
-// the new one.
+// give plans a change of owner, and tells whether it will be. Who runs it needs the rights of the old owner and may
+// become the new one.
 func (ip *interiorPlan) give(from, to string, s Step) bool {
 	s.Destructive = true
 	if to != ip.platform && to != databaseOwner && !ip.act(to, false) || from != ip.platform && !ip.act(from, true) {
@@ -170,7 +173,8 @@ func (ip *interiorPlan) give(from, to string, s Step) bool {
 	return !s.Superuser || ip.l.Superuser
 }
 
-// by has a step be run by who owns what it is about, or by a superuser where the platform's role cannot act as that one.
+// by has a step be run by who owns what it is about, or by a superuser where the platform's role cannot act as that
+// one.
 func (ip *interiorPlan) by(owner string, s Step) {
 	switch {
 	case owner == ip.platform || owner == databaseOwner:
@@ -275,8 +279,8 @@ type share struct {
 	privileges    []string
 }
 
-// shares are those of what the owner makes in its schema and, from version 18 on, of large objects, which belong to whoever
-// makes them: the logins of rotation share theirs, and dumps have all of them.
+// shares are those of what the owner makes in its schema and, from version 18 on, of large objects, which belong to
+// whoever makes them: the logins of rotation share theirs, and dumps have all of them.
 func (t *Tenant) shares(version int) []share {
 	r := t.Roles
 	var out []share
@@ -370,7 +374,8 @@ func (ip *interiorPlan) defaultID(role, schema, kind string) string {
 
 func (ip *interiorPlan) defaultAccess(role, schema, kind string) *access {
 	return &access{
-		id: ip.defaultID(role, schema, kind), on: kind, what: "the " + strings.ToLower(kind) + " that " + role + " will make", owner: role,
+		id: ip.defaultID(role, schema, kind), on: kind, owner: role,
+		what: "the " + strings.ToLower(kind) + " that " + role + " will make",
 	}
 }
 
@@ -393,10 +398,10 @@ func (ip *interiorPlan) extraDefaults(d *DefaultACL, want map[string][]string) {
 
 // objects plans the privileges on what the owner has already.
 //
-// What everybody has goes, and what roles have that are not the tenant's. The tenant's own business stays its own: which
-// of its roles may do more than the default, or less, is for its migrations to say, but the roles that read do not write,
-// and the one for backups reads everything. Something that no role of the tenant's has been given anything of was made
-// before there were default privileges, and gets what those would have given.
+// What everybody has goes, and what roles have that are not the tenant's. The tenant's own business stays its own:
+// which of its roles may do more than the default, or less, is for its migrations to say, but the roles that read do
+// not write, and the one for backups reads everything. Something that no role of the tenant's has been given anything
+// of was made before there were default privileges, and gets what those would have given.
 func (ip *interiorPlan) objects() {
 	t := ip.t
 	r := t.Roles
@@ -506,7 +511,8 @@ func splitColumn(name string) (table, column string) {
 	return table, column
 }
 
-// alterKind is what ALTER … OWNER calls a kind of object. An aggregate of no arguments has another form in ALTER AGGREGATE.
+// alterKind is what ALTER … OWNER calls a kind of object. An aggregate of no arguments has another form in ALTER
+// AGGREGATE.
 func alterKind(kind string) string {
 	switch kind {
 	case "FUNCTION", "PROCEDURE", "AGGREGATE":
@@ -515,8 +521,8 @@ func alterKind(kind string) string {
 	return kind
 }
 
-// grantKind gives the kind of privileges that an object has, which ALTER … OWNER may know by another name, how an ACL calls
-// it, and how GRANT does.
+// grantKind gives the kind of privileges that an object has, which ALTER … OWNER may know by another name, how an ACL
+// calls it, and how GRANT does.
 func grantKind(kind string) (grant, acl, on string) {
 	switch kind {
 	case "TABLE", "VIEW", "MATERIALIZED VIEW", "FOREIGN TABLE":

@@ -120,7 +120,7 @@ type HBARule struct {
 type Inside struct {
 	Database   string
 	Schemas    []Schema
-	ACLs       []ACL        // of schemas and of what is in them, the system's own only where they differ from the initial ones
+	ACLs       []ACL        // of all schemas, and of what is in the tenant's
 	Defaults   []DefaultACL // pg_default_acl
 	Extensions []Extension
 	Own        []Object   // the owner's in its schema: tables, sequences, functions and types, as they should be owned

@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// shape gives a statement with § for each quoted identifier and each string constant in it, as PostgreSQL's scanner sees
-// them (scan.l), and false where one has no end.
+// shape gives a statement with § for each quoted identifier and each string constant in it, as PostgreSQL's scanner
+// sees them (scan.l), and false where one has no end.
 func shape(sql string) (string, bool) {
 	var b strings.Builder
 	for i := 0; i < len(sql); {
@@ -100,7 +100,8 @@ func uncommented(file string) string {
 // FuzzNames: whatever the names are, they stand in statements as identifiers and constants alone.
 func FuzzNames(f *testing.F) {
 	for _, s := range []string{
-		"plain", `"`, `'`, `\`, `\'`, `""";--`, "$$", "\n;", `:'verifier'`, "E'", "é", "U&\"\\0041\"", strings.Repeat(`"`, 63), `/*`, `*/`,
+		"plain", `"`, `'`, `\`, `\'`, `""";--`, "$$", "\n;", `:'verifier'`, "E'", "é", "U&\"\\0041\"", strings.Repeat(`"`,
+			63), `/*`, `*/`,
 	} {
 		f.Add(s)
 	}
@@ -135,7 +136,8 @@ func FuzzNames(f *testing.F) {
 			t.Errorf("%q: the state is another one after it was written and read: %v", text, err)
 		}
 		for _, line := range strings.Split(d.HBA(), "\n") {
-			if line != "" && !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, "host") && !strings.HasPrefix(line, "local ") {
+			if line != "" && !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, "host") && !strings.HasPrefix(line,
+				"local ") {
 				t.Errorf("%q: a line of its own in pg_hba.conf: %q", text, line)
 			}
 		}
@@ -152,7 +154,8 @@ func FuzzNames(f *testing.F) {
 		if got := splitNames(idents(names)); !slices.Equal(got, names) {
 			t.Errorf("%q is read back as %q", names, got)
 		}
-		if table, column := splitColumn(Ident("app") + "." + Ident(text) + "." + Ident(text+".")); table != Ident("app")+"."+Ident(text) ||
+		if table, column := splitColumn(Ident("app") + "." + Ident(text) + "." +
+			Ident(text+".")); table != Ident("app")+"."+Ident(text) ||
 			column != Ident(text+".") {
 			t.Errorf("%q: the column %s of %s", text, column, table)
 		}

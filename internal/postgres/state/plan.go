@@ -16,9 +16,9 @@ const (
 	temporaryFiles = "temp_file_limit"
 )
 
-// Plan says what has to be done to l for it to be as desired, in the order in which it has to be done: the instance first,
-// where the options ask for it, then one tenant after the other. Steps that take something away come before those that
-// give, and a tenant's roles may log in and connect only when all else is done.
+// Plan says what has to be done to l for it to be as desired, in the order in which it has to be done: the instance
+// first, where the options ask for it, then one tenant after the other. Steps that take something away come before
+// those that give, and a tenant's roles may log in and connect only when all else is done.
 //
 // What is in a database that could not be entered is not known. Where it is closed, as a run leaves it that was stopped
 // half-way, the steps for a new one are planned, all of which may be repeated; a plan after those may find more.
@@ -332,7 +332,8 @@ func (p *planner) instance() {
 			step(Step{
 				ID: id + "setting/" + want.name, SQL: "ALTER ROLE " + Ident(in.Role) + " SET " + want.sql(),
 				Why: map[string]string{
-					"search_path":           "a name in the platform's statements means the system's object, whatever others have made",
+					"search_path": "a name in the platform's statements means the system's object, " +
+						"whatever others have made",
 					"createrole_self_grant": "the platform does not become a member of the roles that it makes",
 				}[want.name],
 			})
@@ -382,8 +383,8 @@ func platformParameters() []string {
 	return []string{"log_min_duration_statement", "log_min_error_statement", "log_statement", temporaryFiles}
 }
 
-// become has an administrator who is no superuser act as the instance's role where a step needs that, and no longer. Where
-// the instance is not planned, it is a member for good, or was refused.
+// become has an administrator who is no superuser act as the instance's role where a step needs that, and no longer.
+// Where the instance is not planned, it is a member for good, or was refused.
 func (p *planner) become() {
 	caller, role := p.l.User, p.d.Instance.Role
 	if !p.o.Instance || p.l.Superuser || caller == role {

@@ -17,7 +17,8 @@ func settled(d *Desired, version int) *Live {
 	acl := func(kind, object, owner, grantee string, privileges ...string) []ACL {
 		var out []ACL
 		for _, privilege := range privileges {
-			out = append(out, ACL{Kind: kind, Object: object, Owner: owner, Grantee: grantee, Grantor: owner, Privilege: privilege})
+			out = append(out, ACL{Kind: kind, Object: object, Owner: owner, Grantee: grantee, Grantor: owner,
+				Privilege: privilege})
 		}
 		return out
 	}
@@ -30,10 +31,12 @@ func settled(d *Desired, version int) *Live {
 		t := &d.Tenants[i]
 		for _, w := range t.wanted() {
 			l.Roles = append(l.Roles, Role{
-				Name: w.name, Inherit: w.inherit, Login: w.login, ConnectionLimit: w.limit, Comment: t.mark(), Password: PasswordRight,
+				Name: w.name, Inherit: w.inherit, Login: w.login, ConnectionLimit: w.limit, Comment: t.mark(),
+				Password: PasswordRight,
 			})
 			if version >= withOptions {
-				l.Memberships = append(l.Memberships, Membership{Role: w.name, Member: p.platform, Grantor: "postgres", Admin: true})
+				l.Memberships = append(l.Memberships, Membership{Role: w.name, Member: p.platform, Grantor: "postgres",
+					Admin: true})
 			}
 		}
 		tp := &tenantPlan{planner: p, t: t}
@@ -94,7 +97,8 @@ func many(n int) *Desired {
 		name := fmt.Sprintf("t%03d", i)
 		t := example().Tenants[0]
 		t.Name, t.Database = name, "db_"+name
-		t.Roles = Roles{name + "_owner", name + "_migrator", name + "_app", name + "_app_a", name + "_app_b", name + "_readonly", name + "_backup"}
+		t.Roles = Roles{name + "_owner", name + "_migrator", name + "_app", name + "_app_a", name + "_app_b", name +
+			"_readonly", name + "_backup"}
 		d.Tenants = append(d.Tenants, t)
 	}
 	return d
@@ -159,7 +163,8 @@ func TestSteps(t *testing.T) {
 		}
 		tenants := slices.DeleteFunc(slices.Clone(super.Steps), func(s Step) bool { return s.Tenant == "" })
 		if !reflect.DeepEqual(tenants, platform.Steps) {
-			t.Errorf("%d: a superuser makes tenants in other ways:\n%s\n%s", version, written(Plan{Steps: tenants}), written(platform))
+			t.Errorf("%d: a superuser makes tenants in other ways:\n%s\n%s", version, written(Plan{Steps: tenants}),
+				written(platform))
 		}
 		if n := len(super.Refusals) + len(platform.Refusals) + len(platform.Findings); n > 0 {
 			t.Errorf("%d: %d refusals and findings on an empty server", version, n)
@@ -185,9 +190,11 @@ func checkOrder(t *testing.T, steps []Step) {
 		order := []string{
 			"role/" + name + "_app/create", "role/" + name + "_app/comment", "database/db_" + name + "/create",
 			"database/db_" + name + "/revoke/PUBLIC", "database/db_" + name + "/setting/statement_timeout",
-			"database/db_" + name + "/comment", "database/db_" + name + "/open", "role/" + name + "_owner/member/platform_bootstrap/take",
+			"database/db_" + name + "/comment", "database/db_" + name + "/open", "role/" + name +
+				"_owner/member/platform_bootstrap/take",
 			"database/db_" + name + "/schema/public/revoke/PUBLIC", "database/db_" + name + "/schema/app/create",
-			"role/" + name + "_owner/member/platform_bootstrap/give-back", "role/" + name + "_app/open", "role/" + name + "_app/password",
+			"role/" + name + "_owner/member/platform_bootstrap/give-back", "role/" + name + "_app/open", "role/" + name +
+				"_app/password",
 			"database/db_" + name + "/grant/connect",
 		}
 		for i := 1; i < len(order); i++ {
@@ -212,7 +219,10 @@ func TestRefusals(t *testing.T) {
 		{"somebody else", func(_ *Desired, l *Live, _ *Options) { l.User = "anybody" }, []string{"may not become"}},
 		{"administrator", func(_ *Desired, l *Live, o *Options) { l.User, l.CreateDB, o.Instance = "anybody", false, true },
 			[]string{"lacks CREATEDB"}},
-		{"foreign role", func(_ *Desired, l *Live, _ *Options) { l.Roles = append(l.Roles, Role{Name: "maps_app", Login: true}) },
+		{"foreign role", func(_ *Desired, l *Live, _ *Options) {
+			l.Roles = append(l.Roles, Role{Name: "maps_app",
+				Login: true})
+		},
 			[]string{"maps_app exists and is not zave's"}},
 		{"another tenant's role", func(_ *Desired, l *Live, _ *Options) {
 			l.Roles = append(l.Roles, Role{Name: "maps_app", Login: true, Comment: "zave: tenant books, spec c0ffee"})
@@ -239,15 +249,18 @@ func TestRefusals(t *testing.T) {
 			l.Roles[0].Comment = ""
 			l.Databases = append(l.Databases, Database{Name: "zave", Owner: "postgres"})
 		}, []string{"platform_bootstrap exists", "zave exists"}},
-		{"long name", func(d *Desired, _ *Live, _ *Options) { d.Tenants[0].Roles.Backup = strings.Repeat("é", 32) }, []string{"64 bytes"}},
+		{"long name", func(d *Desired, _ *Live, _ *Options) { d.Tenants[0].Roles.Backup = strings.Repeat("é", 32) },
+			[]string{"64 bytes"}},
 		{"same name", func(d *Desired, _ *Live, _ *Options) { d.Tenants[0].Roles.Backup = d.Tenants[1].Roles.App },
 			[]string{"both of the tenant books and of the tenant maps"}},
 		{"name of the system's", func(d *Desired, _ *Live, _ *Options) {
 			d.Tenants[0].Roles.App, d.Tenants[0].Database, d.Tenants[0].Schema = "pg_books", "template1", "public"
 		}, []string{"system's: template1", "pg_books", "public", "template1 exists"}},
-		{"no name", func(d *Desired, _ *Live, _ *Options) { d.Tenants[0].Database, d.Tenants[1].Schema = "", "" }, []string{"no name", "no name"}},
+		{"no name", func(d *Desired, _ *Live, _ *Options) { d.Tenants[0].Database, d.Tenants[1].Schema = "", "" },
+			[]string{"no name", "no name"}},
 		{"one schema", func(d *Desired, _ *Live, _ *Options) { d.Tenants[0].Schema = "extensions" }, []string{"one name"}},
-		{"no connections", func(d *Desired, _ *Live, _ *Options) { d.Tenants[0].Connections = 0 }, []string{"no connections"}},
+		{"no connections", func(d *Desired, _ *Live, _ *Options) { d.Tenants[0].Connections = 0 },
+			[]string{"no connections"}},
 	} {
 		d := example()
 		l, o := Blank(160000, d.Instance.Role, false), Options{}
@@ -280,14 +293,16 @@ func TestUnread(t *testing.T) {
 	l.Inside = l.Inside[1:]
 	l.Unread = []Unread{{Database: "db_t000", What: "the database db_t000", Why: "too many connections"}}
 	plan := d.Plan(l, Options{})
-	if len(plan.Steps) > 0 || len(plan.Findings) != 1 || !strings.Contains(plan.Findings[0].Message, "too many connections") {
+	if len(plan.Steps) > 0 || len(plan.Findings) != 1 || !strings.Contains(plan.Findings[0].Message,
+		"too many connections") {
 		t.Errorf("%s", written(plan))
 	}
 	i := slices.IndexFunc(l.Databases, func(d Database) bool { return d.Name == "db_t000" })
 	l.Databases[i].AllowConnections = false
 	l.Unread = nil
 	plan = d.Plan(l, Options{})
-	for _, id := range []string{"database/db_t000/open", "database/db_t000/schema/app/create", "database/db_t000/extension/pgcrypto/create"} {
+	for _, id := range []string{"database/db_t000/open", "database/db_t000/schema/app/create",
+		"database/db_t000/extension/pgcrypto/create"} {
 		if !slices.ContainsFunc(plan.Steps, func(s Step) bool { return s.ID == id }) {
 			t.Errorf("no step %s:\n%s", id, written(plan))
 		}
@@ -304,7 +319,8 @@ func TestExtensions(t *testing.T) {
 	d := many(1)
 	d.Tenants[0].Extensions = []string{"hstore", "file_fdw", "nowhere"}
 	l := settled(d, 160000)
-	l.Inside[0].Extensions = []Extension{{Name: "plpgsql"}, {Name: "dblink", Owner: "postgres"}, {Name: "pgcrypto", Owner: d.Instance.Role}}
+	l.Inside[0].Extensions = []Extension{{Name: "plpgsql"}, {Name: "dblink", Owner: "postgres"}, {Name: "pgcrypto",
+		Owner: d.Instance.Role}}
 	l.Extensions = []AvailableExtension{{"dblink", false}, {"file_fdw", false}, {"hstore", true}, {"pgcrypto", true}}
 	o := Options{AllowDrop: []string{"db_t000/dblink", "db_t000/pgcrypto"}}
 	found := func(p Plan) string {
@@ -359,7 +375,8 @@ func TestFile(t *testing.T) {
 		{"[]", "is to be a"},
 		{"{,}", "line 1: it is not JSON"},
 		{strings.Replace(good, `"cluster"`, `"clutter"`, 1), `unknown field "clutter"`},
-		{strings.Replace(good, `"maxConnections": 200`, `"maxConnections": "many"`, 1), "instance.maxConnections is to be a int, not a string"},
+		{strings.Replace(good, `"maxConnections": 200`, `"maxConnections": "many"`, 1),
+			"instance.maxConnections is to be a int, not a string"},
 		{good + "{}", "something stands behind it"},
 		{good + "x", "something stands behind it"},
 		{strings.Replace(good, `"books_app"`, `"maps_app"`, 1), "both of the tenant books and of the tenant maps"},

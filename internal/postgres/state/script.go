@@ -13,14 +13,14 @@ const LockKey int64 = 0x7a617665
 // versions are those that a script is written for; what a plan does changes with these.
 func versions() []int { return []int{minVersion, withOptions, withTimeout, withLargeACLs} }
 
-// Script gives the plan for a server on which nothing is, as a script for psql of version 15 or newer. It may be run again:
-// it makes what is not there, and sets anew what it can; it takes nothing back that somebody has added. It connects as
-// the instance's role or a superuser does; with Options.Instance as a superuser.
+// Script gives the plan for a server on which nothing is, as a script for psql of version 15 or newer. It may be run
+// again: it makes what is not there, and sets anew what it can; it takes nothing back that somebody has added. It
+// connects as the instance's role or a superuser does; with Options.Instance as a superuser.
 //
 // Passwords come as SCRAM verifiers from the environment: APP_VERIFIER, BACKUP_VERIFIER, MIGRATOR_VERIFIER and
 // READONLY_VERIFIER, with the tenant's name before them where there are several (ALPHA_APP_VERIFIER); with
-// Options.Instance and the instance's role in Options.Credentials, that role's as PLATFORM_VERIFIER. Anything else than a
-// verifier in them is refused before it is sent to the server.
+// Options.Instance and the instance's role in Options.Credentials, that role's as PLATFORM_VERIFIER. Anything else than
+// a verifier in them is refused before it is sent to the server.
 func (d *Desired) Script(o Options) string {
 	w := &scriptWriter{d: d, o: o, caller: d.Instance.Role}
 	if o.Instance {
@@ -189,7 +189,8 @@ func (w *scriptWriter) begin(tenants []*Tenant) {
 	case w.o.Instance:
 		what = "the instance and " + what
 	}
-	w.b.WriteString(Comment("Bootstrap of " + what + ", cluster " + w.d.Cluster + ", for psql 15 or newer. It may be run again, and " +
+	w.b.WriteString(Comment("Bootstrap of " + what + ", cluster " + w.d.Cluster +
+		", for psql 15 or newer. It may be run again, and " +
 		"drops nothing. Passwords are SCRAM verifiers from the environment."))
 	w.line("\\set ON_ERROR_STOP on")
 	w.line("\\set QUIET on")
@@ -239,8 +240,8 @@ func variable(name string) string { return strings.ToLower(name) }
 // sinceVariable is psql's variable that tells whether the server is of a version at least.
 func sinceVariable(version int) string { return "from_" + strconv.Itoa(version/10000) }
 
-// connectArgument names a database as a connection string does: psql would take a bare name that looks like one for one.
-// It reads quotes in the argument in ways of its own, so that a name with anything but letters is a URI's.
+// connectArgument names a database as a connection string does: psql would take a bare name that looks like one for
+// one. It reads quotes in the argument in ways of its own, so that a name with anything but letters is a URI's.
 func connectArgument(database string) string {
 	if plainName(database) {
 		return "dbname=" + database
@@ -275,7 +276,8 @@ func (w *scriptWriter) refusals(tenants []*Tenant) {
 	type owned struct{ kind, name, mark string }
 	var all []owned
 	if w.o.Instance {
-		all = append(all, owned{"role", w.d.Instance.Role, instanceMark}, owned{"database", w.d.Instance.Database, instanceMark})
+		all = append(all, owned{"role", w.d.Instance.Role, instanceMark},
+			owned{"database", w.d.Instance.Database, instanceMark})
 	}
 	for _, t := range tenants {
 		for _, r := range t.Roles.All() {
@@ -337,7 +339,8 @@ func (m merged) since() int {
 	return i
 }
 
-// steps write what is to be done: one thing, under the versions that do it so, or several that the same versions do alone.
+// steps write what is to be done: one thing, under the versions that do it so, or several that the same versions do
+// alone.
 func (w *scriptWriter) steps(all []merged) {
 	first := all[0].first()
 	database := first.Database

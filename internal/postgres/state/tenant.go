@@ -37,8 +37,10 @@ func (t *Tenant) wanted() []wanted {
 		{t.Roles.Owner, false, true, 0, "owns the schema " + t.Schema + " and never logs in"},
 		{t.Roles.Migrator, true, false, few, "may become " + t.Roles.Owner + ", and has no rights of its own"},
 		{t.Roles.App, true, true, many, "reads and writes rows"},
-		{t.Roles.AppA, true, true, many, "takes turns with " + t.Roles.AppB + " as " + t.Roles.App + " when credentials rotate"},
-		{t.Roles.AppB, true, true, many, "takes turns with " + t.Roles.AppA + " as " + t.Roles.App + " when credentials rotate"},
+		{t.Roles.AppA, true, true, many, "takes turns with " + t.Roles.AppB + " as " + t.Roles.App +
+			" when credentials rotate"},
+		{t.Roles.AppB, true, true, many, "takes turns with " + t.Roles.AppA + " as " + t.Roles.App +
+			" when credentials rotate"},
 		{t.Roles.ReadOnly, true, true, many, "reads rows"},
 		{t.Roles.Backup, true, true, few, "reads all rows, for dumps"},
 	}
@@ -157,8 +159,8 @@ func (tp *tenantPlan) refuseForeign() bool {
 	return len(tp.refusals) > n
 }
 
-// blocked tells whether the platform's role may not alter another one, nor become it, and no superuser is there to make it
-// so: that one is a superuser, before 16 may replicate, or was made by somebody else from 16 on.
+// blocked tells whether the platform's role may not alter another one, nor become it, and no superuser is there to make
+// it so: that one is a superuser, before 16 may replicate, or was made by somebody else from 16 on.
 func (p *planner) blocked(role string) bool {
 	r := p.roles[role]
 	switch {
@@ -175,21 +177,22 @@ func (p *planner) administers(role string) bool {
 	return slices.ContainsFunc(p.toRole[role], func(m *Membership) bool { return m.Member == p.platform && m.Admin })
 }
 
-// alterable plans what makes roles ones that the platform may alter, and gives those that are. What is wrong with the others
-// beside that shows once they are.
+// alterable plans what makes roles ones that the platform may alter, and gives those that are. What is wrong with the
+// others beside that shows once they are.
 func (tp *tenantPlan) alterable() []wanted {
 	var out []wanted
 	for _, w := range tp.t.wanted() {
 		r, id, alter := tp.roles[w.name], "role/"+w.name+"/", "ALTER ROLE "+Ident(w.name)+" "
 		if r != nil && r.Superuser {
 			tp.step(Step{
-				ID: id + "superuser", SQL: alter + "NOSUPERUSER", Why: w.name + " is a superuser", Superuser: true, Destructive: true,
+				ID: id + "superuser", SQL: alter + "NOSUPERUSER", Why: w.name + " is a superuser", Superuser: true,
+				Destructive: true,
 			})
 		}
 		if r != nil && r.Replication {
 			tp.step(Step{
-				ID: id + "replication", SQL: alter + "NOREPLICATION", Why: w.name + " may replicate the whole instance", Superuser: true,
-				Destructive: true,
+				ID: id + "replication", SQL: alter + "NOREPLICATION", Superuser: true, Destructive: true,
+				Why: w.name + " may replicate the whole instance",
 			})
 		}
 		if r != nil && tp.options() && !tp.administers(w.name) {
@@ -233,7 +236,8 @@ func (tp *tenantPlan) makeRoles(roles []wanted) {
 			{r.Login && !w.login, "login", "NOLOGIN", "may log in, and " + w.does, false},
 			{r.Inherit && !w.inherit, "inherit", "NOINHERIT", "inherits rights, and " + w.does, false},
 			{!r.Inherit && w.inherit, "inherit", "INHERIT", "does not inherit the rights of the roles it is a member of", false},
-			{w.limit == 0 && r.ConnectionLimit != 0, "limit", "CONNECTION LIMIT 0", "may hold connections, and " + w.does, false},
+			{w.limit == 0 && r.ConnectionLimit != 0, "limit", "CONNECTION LIMIT 0", "may hold connections, and " + w.does,
+				false},
 		} {
 			if a.wrong {
 				tp.step(Step{
@@ -258,7 +262,7 @@ func (tp *tenantPlan) makeRoles(roles []wanted) {
 // comment plans the mark of what is the tenant's.
 func (tp *tenantPlan) comment(id, kind, name string) {
 	tp.step(Step{
-		ID: id + "comment", SQL: "COMMENT ON " + kind + " " + Ident(name) + " IS " + strings.TrimLeft(Literal(tp.t.mark()), " "),
+		ID: id + "comment", SQL: "COMMENT ON " + kind + " " + Ident(name) + " IS " + constant(tp.t.mark()),
 		Why: "the comment names the tenant and the spec's hash: " + tp.t.mark(),
 	})
 }
@@ -269,14 +273,16 @@ func (tp *tenantPlan) reset(c *RoleConfig, id string) {
 	switch {
 	case c.Role == "":
 		s.SQL = "ALTER DATABASE " + Ident(c.Database) + " RESET " + settingName(c.Name)
-		s.Why = "the database " + c.Database + " has the setting " + c.Name + " = " + c.Value + ", which is not the platform's"
+		s.Why = "the database " + c.Database + " has the setting " + c.Name + " = " + c.Value +
+			", which is not the platform's"
 	case c.Database == "":
 		s.SQL = "ALTER ROLE " + Ident(c.Role) + " RESET " + settingName(c.Name)
 		s.Why = c.Role + " has the setting " + c.Name + " = " + c.Value + ", which goes before the database's"
 	default:
 		s.ID += "/in/" + c.Database
 		s.SQL = "ALTER ROLE " + Ident(c.Role) + " IN DATABASE " + Ident(c.Database) + " RESET " + settingName(c.Name)
-		s.Why = c.Role + " has the setting " + c.Name + " = " + c.Value + " in " + c.Database + ", which goes before the database's"
+		s.Why = c.Role + " has the setting " + c.Name + " = " + c.Value + " in " + c.Database +
+			", which goes before the database's"
 	}
 	tp.step(s)
 }
@@ -327,8 +333,8 @@ func (tp *tenantPlan) planned(m *Membership) bool {
 	return false
 }
 
-// revokeMemberships takes back those of others in the tenant's roles and of the tenant's roles in others. From 16 on each
-// has a grantor, and is revoked as that one granted it.
+// revokeMemberships takes back those of others in the tenant's roles and of the tenant's roles in others. From 16 on
+// each has a grantor, and is revoked as that one granted it.
 func (tp *tenantPlan) revokeMemberships() {
 	var extra []*Membership
 	for _, name := range tp.t.Roles.All() {
@@ -424,7 +430,10 @@ func (tp *tenantPlan) grantMemberships() {
 		if have != nil && (!tp.options() || have.Inherit == w.Inherit && have.Set == w.Set) {
 			continue
 		}
-		s := Step{ID: "role/" + w.Role + "/member/" + w.Member + "/grant", SQL: "GRANT " + Ident(w.Role) + " TO " + Ident(w.Member)}
+		s := Step{
+			ID:  "role/" + w.Role + "/member/" + w.Member + "/grant",
+			SQL: "GRANT " + Ident(w.Role) + " TO " + Ident(w.Member),
+		}
 		how := "is not a member of"
 		if have != nil {
 			how = "has other options than planned as a member of"
@@ -443,8 +452,8 @@ func (tp *tenantPlan) grantMemberships() {
 
 func onOff(b bool) string { return strings.ToUpper(strconv.FormatBool(b)) }
 
-// act has the platform's role become a member of another while the inner steps run: to act as it, or, with its rights, to
-// give away what it owns. It tells whether that can be.
+// act has the platform's role become a member of another while the inner steps run: to act as it, or, with its rights,
+// to give away what it owns. It tells whether that can be.
 func (tp *tenantPlan) act(role string, rights bool) bool {
 	if tp.tenantOf[role] == nil || tp.blocked(role) {
 		return false
@@ -517,8 +526,8 @@ func (p *planner) membershipFor(role string, rights bool) (give, take Step) {
 	return give, take
 }
 
-// makeDatabase plans the database up to where it can be entered by the platform, and by nobody else. It tells whether the
-// database is the platform's then: what is in it, nobody else but a superuser can right.
+// makeDatabase plans the database up to where it can be entered by the platform, and by nobody else. It tells whether
+// the database is the platform's then: what is in it, nobody else but a superuser can right.
 func (tp *tenantPlan) makeDatabase() bool {
 	t, name, id := tp.t, Ident(tp.t.Database), "database/"+tp.t.Database+"/"
 	db := tp.db
@@ -551,7 +560,8 @@ func (tp *tenantPlan) makeDatabase() bool {
 	for _, s := range revocations(tp.databaseAccess(db)) {
 		tp.step(s.Step)
 	}
-	if !slices.ContainsFunc(db.ACL, func(e ACL) bool { return e.Grantee == db.Owner && e.Privilege == "CONNECT" }) && tp.db != nil {
+	if !slices.ContainsFunc(db.ACL, func(e ACL) bool { return e.Grantee == db.Owner && e.Privilege == "CONNECT" }) &&
+		tp.db != nil {
 		tp.step(Step{
 			ID: id + "grant/owner", SQL: "GRANT ALL ON DATABASE " + name + " TO " + Ident(tp.platform),
 			Why: tp.platform + " may not connect to the database " + t.Database + ", which is its own",
@@ -637,8 +647,8 @@ func (tp *tenantPlan) databaseAccess(db *Database) *access {
 	}
 }
 
-// evict ends sessions that nobody may have, and that a REVOKE leaves alive: those of others in the tenant's database, and
-// the tenant's outside.
+// evict ends sessions that nobody may have, and that a REVOKE leaves alive: those of others in the tenant's database,
+// and the tenant's outside.
 func (tp *tenantPlan) evict() {
 	end := func(s *Session, why string) {
 		step := terminate(s)
