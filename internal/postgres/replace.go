@@ -33,7 +33,10 @@ func (r *restore) replace(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	before := stamped(t.Database, beforeWord, r.now)
+	before, err := freeStamp(ctx, held.Conn, t.Database, beforeWord, r.now)
+	if err != nil {
+		return err
+	}
 	if old {
 		r.doing("closing " + t.Database)
 		if err := p.exec(ctx, "ALTER DATABASE "+state.Ident(t.Database)+" ALLOW_CONNECTIONS false"); err != nil {
@@ -267,6 +270,20 @@ func (r *restore) drop(ctx context.Context, name string) error {
 		if err := pause(ctx, try); err != nil {
 			return err
 		}
+	}
+}
+
+// freeStamp names a database beside another, as stamped does, with the first second from the time on that none has: two
+// replacements may follow each other within one.
+func freeStamp(ctx context.Context, conn *Conn, database, word string, at time.Time) (string, error) {
+	for {
+		name := stamped(database, word, at)
+		var taken bool
+		err := conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", name).Scan(&taken)
+		if err != nil || !taken {
+			return name, err
+		}
+		at = at.Add(time.Second)
 	}
 }
 
