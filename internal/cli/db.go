@@ -430,3 +430,14 @@ func completeDir(cmd *cobra.Command, flag string) {
 		panic(err) // the flag does not exist
 	}
 }
+
+// waiting gives what says, once, whom a run waits for.
+func (a *app) waiting() func(holder string) {
+	said := false
+	return func(holder string) {
+		if !said {
+			a.say("waiting for %s", diag.Visible(holder))
+		}
+		said = true
+	}
+}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/zavestudios/zave/internal/diag"
 	"github.com/zavestudios/zave/internal/postgres"
 	"github.com/zavestudios/zave/internal/postgres/state"
 )
@@ -63,18 +62,12 @@ func (a *app) dbApply(ctx context.Context, o *dbOptions, dry bool) error {
 	if err != nil {
 		return err
 	}
-	said := false
 	options := postgres.ApplyOptions{
 		Options: o.options(run.want), Credentials: run.credentials,
 		Progress: func(done, total int, step state.Step) {
 			a.stages.at(fmt.Sprintf("%d of %d: %s", done, total, whose(step.Tenant, step.Why)))
 		},
-		Waiting: func(holder string) {
-			if !said {
-				a.say("waiting for %s", diag.Visible(holder))
-			}
-			said = true
-		},
+		Waiting: a.waiting(),
 	}
 	a.stages.begin("apply")
 	applied, err := run.server.Apply(ctx, run.want, options)

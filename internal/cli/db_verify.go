@@ -79,6 +79,7 @@ func (a *app) dbVerify(ctx context.Context, o *dbOptions, v postgres.VerifyOptio
 	// Without it a dump as the role for backups is not tried, which the report says.
 	v.PgDump, _ = exec.LookPath("pg_dump")
 	v.Progress = func(done, total int, what string) { a.stages.at(fmt.Sprintf("%d of %d: %s", done, total, what)) }
+	v.Waiting = a.waiting()
 	a.stages.begin("verify")
 	report, err := run.server.Verify(ctx, run.want, v)
 	a.stages.end()
