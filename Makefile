@@ -18,7 +18,7 @@ postgres: ## install what the tests need of PostgreSQL in the user's cache
 	$(GO) test -count=1 -run '^Test(Clients)?Installed$$' ./internal/postgres/pgtest
 
 test: postgres ## run every test, on PostgreSQL 15 or on what ZAVE_POSTGRES names: 15,16,17,18
-	$(GO) test -timeout 60m ./...
+	$(GO) test -timeout 80m ./...
 
 lint: ## gofmt, go vet, staticcheck and the vetting of the repository's own CUE
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo 'run gofmt -w .' >&2; exit 1; }
