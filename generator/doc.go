@@ -45,6 +45,20 @@
 // the Job does. A Job reads its part of it from a ConfigMap that is named by its content: the instance's, as a
 // superuser; each tenant's, as a role that is none.
 //
+// # The review loop
+//
+// A change is looked at by compiling twice. internal/gitrepo reads the specs of a commit, of git's index and of the work
+// tree as file systems; cli/pair.go compiles both, leaving out on both sides the tenants whose inputs are the same.
+//
+//	internal/diff/typed    two objects → the fields that differ, as server-side apply sees them
+//	internal/diff/reach    objects → who may reach whom, and who may do what: upper bounds, from policies alone
+//	internal/diff          two compiles → *report.Report: changes of objects, and the consequences they have
+//	internal/diff/report   that report, a noun
+//	internal/diff/format   the report as text, Markdown, HTML and what machines read
+//	internal/edit          a CUE file with one value changed, and nothing else
+//	internal/leak          secrets in what is about to be committed
+//	internal/forge         comments on pull requests
+//
 // # Invariants
 //
 // Sorted slices leave functions, maps do not. Parallel work writes to its own index and is joined in input order. An

@@ -37,8 +37,9 @@ func layers() []layer {
 
 		// What has an effect or a heavy library, and the compiler as a whole.
 		{
-			pure:   "generator",
-			impure: "internal/load internal/render/helm internal/render/kustomize internal/diff internal/gitrepo internal/postgres",
+			pure: "generator",
+			impure: `internal/load internal/edit internal/render/helm internal/render/kustomize internal/diff internal/gitrepo
+				internal/forge internal/postgres`,
 		},
 
 		// Verbs: each turns one noun into another.
@@ -47,7 +48,8 @@ func layers() []layer {
 				generator/emit/tenancy generator/emit/access generator/emit/network generator/emit/mesh generator/emit/secrets
 				generator/emit/database generator/emit/workload generator/emit/argo generator/emit/flux generator/emit/service
 				generator/emit/observe`,
-			impure: "internal/check internal/reuse internal/estate internal/golden internal/arch internal/postgres/archive internal/postgres/pgtest",
+			impure: `internal/check internal/reuse internal/estate internal/golden internal/arch internal/postgres/archive
+				internal/postgres/pgtest internal/diff/typed internal/diff/reach internal/diff/format internal/leak`,
 		},
 
 		// What the emitters say alike.
@@ -59,7 +61,7 @@ func layers() []layer {
 		// The vocabulary. The tree writes itself to a directory; the schemas are embedded.
 		{
 			pure: `internal/object internal/api/argocd internal/api/externalsecrets internal/api/istio internal/api/monitoring
-				internal/postgres/state internal/postgres/attack`,
+				internal/postgres/state internal/postgres/attack internal/diff/report`,
 			impure: "internal/tree internal/check/schemas",
 		},
 		{pure: "internal/diag"},
@@ -75,15 +77,20 @@ func testOnly() []string {
 // doors say which packages may import a heavy library, tests included. A name ending in "/" stands for all below it.
 func doors() map[string][]string {
 	return map[string][]string{
-		"cuelang.org/go":               {"internal/load"},
-		"github.com/go-git/":           {"internal/gitrepo"},
-		"filippo.io/":                  {"internal/postgres/archive"},
-		"github.com/jackc/":            {"internal/postgres", "internal/postgres/pgtest"},
-		"github.com/minio/":            {"internal/postgres/archive"},
-		"github.com/spf13/cobra":       {"internal/cli"},
-		"github.com/yannh/kubeconform": {"internal/check", "internal/render/"},
-		"helm.sh/helm/":                {"internal/render/"},
-		"sigs.k8s.io/kustomize/":       {"internal/check", "internal/render/"},
+		"cuelang.org/go":                     {"internal/load", "internal/edit"},
+		"github.com/charmbracelet/":          {"internal/cli"},
+		"github.com/go-git/":                 {"internal/gitrepo"},
+		"github.com/google/go-github/":       {"internal/forge"},
+		"gitlab.com/":                        {"internal/forge"},
+		"k8s.io/client-go/":                  {"internal/diff/typed"},
+		"sigs.k8s.io/structured-merge-diff/": {"internal/diff/typed"},
+		"filippo.io/":                        {"internal/postgres/archive"},
+		"github.com/jackc/":                  {"internal/postgres", "internal/postgres/pgtest"},
+		"github.com/minio/":                  {"internal/postgres/archive"},
+		"github.com/spf13/cobra":             {"internal/cli"},
+		"github.com/yannh/kubeconform":       {"internal/check", "internal/render/"},
+		"helm.sh/helm/":                      {"internal/render/"},
+		"sigs.k8s.io/kustomize/":             {"internal/check", "internal/render/"},
 	}
 }
 
