@@ -31,6 +31,8 @@ import (
 //	statements sql FILE OUT    write the statements of a plan in JSON to a file, but for those with passwords
 //	statements log OUT         write those that sessions of zave ran, but for queries and settings
 //	clients                    put psql, pg_dump and pg_restore of at least the server's version on the PATH
+//
+// $major is the version, and $unsafe has a plan accept that such a server may lose data.
 func TestDatabaseScript(t *testing.T) {
 	files := scripts(t, true)
 	for _, major := range pgtest.Majors() {
@@ -44,6 +46,8 @@ func TestDatabaseScript(t *testing.T) {
 						return err
 					}
 					env.Setenv("major", strconv.Itoa(major))
+					// What makes the tests' servers quick is a finding.
+					env.Setenv("unsafe", "--accept=setting-fsync,setting-full-page-writes")
 					env.Values[instance{}] = &instance{t: env.T().(testing.TB), major: major}
 					return setup(env)
 				},

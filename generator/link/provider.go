@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -152,7 +153,39 @@ func (l *linker) longest(schedule string) time.Duration {
 	if d, known := l.gaps[schedule]; known {
 		return d
 	}
-	var longest time.Duration
+	longest, plain := regular(schedule)
+	if !plain {
+		longest = longestGap(schedule)
+	}
+	l.gaps[schedule] = longest
+	return longest
+}
+
+// regular gives the time between runs once an hour, a day or a week, which is what most schedules are; any other takes
+// a thousand times as long to work out.
+func regular(schedule string) (time.Duration, bool) {
+	fields := strings.Fields(schedule)
+	number := func(i, most int) bool {
+		n, err := strconv.Atoi(fields[i])
+		return err == nil && n >= 0 && n <= most && fields[i][0] != '+' && fields[i][0] != '-'
+	}
+	if len(fields) != 5 || !number(0, 59) || fields[2] != "*" || fields[3] != "*" {
+		return 0, false
+	}
+	const day = 24 * time.Hour
+	switch {
+	case fields[1] == "*" && fields[4] == "*":
+		return time.Hour, true
+	case number(1, 23) && fields[4] == "*":
+		return day, true
+	case number(1, 23) && number(4, 6):
+		return 7 * day, true
+	}
+	return 0, false
+}
+
+// longestGap counts.
+func longestGap(schedule string) (longest time.Duration) {
 	if s, err := cron.ParseStandard(schedule); err == nil {
 		start := time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
 		const most = 3000 // a week of every five minutes
@@ -165,7 +198,6 @@ func (l *linker) longest(schedule string) time.Duration {
 			last = next
 		}
 	}
-	l.gaps[schedule] = longest
 	return longest
 }
 

@@ -32,6 +32,7 @@ type dbOptions struct {
 	credentials       string
 
 	allowDrop, adopt []string
+	accept           []string // findings
 	format           string
 }
 

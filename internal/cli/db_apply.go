@@ -76,7 +76,7 @@ func (a *app) dbApply(ctx context.Context, o *dbOptions, dry bool) error {
 		return err // it did not come to a plan
 	}
 	if o.format == "json" {
-		doc := appliedDocument{planDocument: planOf(run.want, &applied.Plan, ""), Applied: applied.Steps}
+		doc := appliedDocument{planDocument: planOf(run.want, &applied.Plan, "", o.accepts), Applied: applied.Steps}
 		if err != nil {
 			doc.Error = err.Error()
 		}
@@ -129,27 +129,20 @@ func (a *app) sayApplied(o *dbOptions, want *state.Desired, applied *postgres.Ap
 
 // sayFindings lists what an apply has left for a person, and counts what is low.
 func (a *app) sayFindings(o *dbOptions, findings []state.Finding) {
-	l := &listing{color: a.colored(a.err)}
+	l := &listing{color: a.colored(a.err), all: a.verbose}
 	if a.err.is {
 		l.columns = a.err.columns()
 	}
-	low := 0
-	for _, f := range findings {
-		if f.Severity == state.Low && !a.verbose {
-			low++
-			continue
-		}
-		l.finding(f)
-	}
+	left := l.findings(findings)
 	if l.Len() > 0 {
 		a.say("left for a person:\n%s", strings.TrimSuffix(l.String(), "\n"))
 	}
-	if low > 0 {
-		command := "zave db plan"
+	if left != "" {
+		command := "zave db plan -v"
 		if o.instance {
 			command += " --instance"
 		}
-		a.say("%s, which '%s' lists", counted(low, "finding is low", "findings are low"), command)
+		a.say("%s: '%s' lists what there is", left, command)
 	}
 }
 

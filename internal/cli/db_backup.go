@@ -61,7 +61,7 @@ func (a *app) dbBackupCommand() *cobra.Command {
 	f.StringVar(&b.recipients, "recipients", "", "encrypt to the age recipients in `FILE`, one a line")
 	f.StringSliceVar(&b.recipient, "recipient", nil, "encrypt to the age recipient `AGE1…`; may be repeated")
 	f.StringVar(&b.signKey, "sign-key", "", "sign with the Ed25519 private key in `FILE`, in PEM")
-	f.StringVar(&b.verifyKey, "verify-key", "", "hold the signature against the public keys in `FILE` that a restore will have")
+	f.StringVar(&b.verifyKey, "verify-key", "", "the public keys in `FILE` are those that a restore will have, and that older backups are signed with")
 	f.BoolVar(&b.unsigned, "unsigned", false, "do not sign: whoever can write the store can then plant a backup")
 	f.IntVar(&b.keep.Daily, "keep-daily", 0, "keep the newest of as many days, and remove older ones; 0 keeps all")
 	f.IntVar(&b.keep.Weekly, "keep-weekly", 0, "keep the newest of as many weeks before those")
@@ -127,6 +127,7 @@ func (b *backupOptions) prepare() (*postgres.BackupOptions, error) {
 				hint: "add what this prints: openssl pkey -in " + b.signKey + " -pubout",
 			}
 		}
+		out.Trusted = keys
 	}
 	if b.keep.Daily > 0 {
 		out.Keep = &b.keep

@@ -21,12 +21,14 @@ func (a *app) dbPlanCommand() *cobra.Command {
 		Short: "Show what differs between a server and the specs",
 		Long: "Compare a server with the specs, and list what 'zave db apply' would do about it, by tenant. What would take " +
 			"something away that somebody may miss comes first. Findings are what is wrong and no statement of zave's can " +
-			"right; a refusal is why nothing would be applied at all. Nothing is changed on the server.\n\n" +
-			"Exit status 1 means that there is a difference, or a finding that is high or critical. Whether passwords are " +
-			"right is known with --credentials alone.",
+			"right, as the audit of 'zave db verify' finds it, too; -v lists the low ones. A refusal is why nothing would be " +
+			"applied at all. Nothing is changed on the server.\n\n" +
+			"Exit status 1 means that there is a difference, or a finding that is high or critical and not accepted by its ID " +
+			"('zave explain ID' says what it means). Whether passwords are right is known with --credentials alone.",
 		Example: "  zave db plan\n" +
 			"  zave db plan --tenant shop -v                  with the SQL\n" +
-			"  zave db plan --credentials DIR --format json",
+			"  zave db plan --credentials DIR --format json\n" +
+			"  zave db plan --accept superuser-role/ops       known, and lived with",
 		Args:                  noArgs("for one tenant, run 'zave db plan --tenant ARG'"),
 		DisableFlagsInUseLine: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -38,6 +40,7 @@ func (a *app) dbPlanCommand() *cobra.Command {
 	o.serverFlags(cmd)
 	o.credentialsFlag(cmd)
 	o.permissionFlags(cmd)
+	o.acceptFlag(cmd)
 	o.formatsFlag(cmd, "text", "json")
 	return cmd
 }
@@ -47,10 +50,28 @@ func (a *app) dbPlan(ctx context.Context, o *dbOptions) error {
 	if err != nil {
 		return err
 	}
-	if plan.Empty() && !slices.ContainsFunc(plan.Findings, severe) {
+	if plan.Empty() && !slices.ContainsFunc(plan.Findings, func(f state.Finding) bool { return severe(f) && !o.accepts(f) }) {
 		return nil
 	}
 	return errReported()
+}
+
+// acceptFlag is --accept.
+func (o *dbOptions) acceptFlag(cmd *cobra.Command) {
+	cmd.Flags().StringSliceVar(&o.accept, "accept", nil,
+		"live with the finding `ID`, such as server-minor or superuser-role/ops; may be repeated")
+	complete(cmd, "accept", func(string) []string {
+		var out []string
+		for _, k := range state.Kinds() {
+			out = append(out, k.ID)
+		}
+		return out
+	})
+}
+
+// accepts tells whether a finding is one to live with.
+func (o *dbOptions) accepts(f state.Finding) bool {
+	return slices.ContainsFunc(o.accept, func(id string) bool { return state.Accepts(id, f.Name()) })
 }
 
 // severe tells whether a finding lets one tenant at another.
@@ -63,16 +84,21 @@ func (a *app) showPlan(ctx context.Context, o *dbOptions) (*state.Plan, error) {
 		return nil, err
 	}
 	a.stages.begin("inspect")
-	plan, live, err := run.server.Plan(ctx, run.want, o.options(run.want), run.credentials)
+	plan, live, err := run.server.Review(ctx, run.want, o.options(run.want), run.credentials)
 	a.stages.end()
 	if err != nil {
 		return nil, err
 	}
+	for _, id := range o.accept {
+		if !slices.ContainsFunc(plan.Findings, func(f state.Finding) bool { return state.Accepts(id, f.Name()) }) {
+			a.say("--accept %s: there is no such finding", id)
+		}
+	}
 	if o.format == "json" {
-		return plan, writeJSON(a.stdout, planOf(run.want, plan, live.User))
+		return plan, writeJSON(a.stdout, planOf(run.want, plan, live.User, o.accepts))
 	}
 	l := a.listing()
-	l.all = a.verbose
+	l.all, l.accepted = a.verbose, o.accepts
 	l.plan(plan, missing(run.want, live))
 	if _, err := io.WriteString(a.stdout, l.String()); err != nil {
 		return nil, err
@@ -118,10 +144,11 @@ type finding struct {
 	Object   string         `json:"object,omitempty"`
 	Message  string         `json:"message"`
 	Hint     string         `json:"hint,omitempty"`
+	Accepted bool           `json:"accepted,omitempty"`
 }
 
 // planOf gives the document; user is who would apply it.
-func planOf(want *state.Desired, plan *state.Plan, user string) planDocument {
+func planOf(want *state.Desired, plan *state.Plan, user string, accepted func(state.Finding) bool) planDocument {
 	doc := planDocument{
 		Cluster: want.Cluster, Empty: plan.Empty(),
 		Steps: []stepDocument{}, Refusals: []refusal{}, Findings: []finding{},
@@ -136,7 +163,10 @@ func planOf(want *state.Desired, plan *state.Plan, user string) planDocument {
 		doc.Refusals = append(doc.Refusals, refusal(r))
 	}
 	for _, f := range plan.Findings {
-		doc.Findings = append(doc.Findings, finding(f))
+		doc.Findings = append(doc.Findings, finding{
+			ID: f.ID, Severity: f.Severity, Tenant: f.Tenant, Database: f.Database, Object: f.Object, Message: f.Message,
+			Hint: f.Hint, Accepted: accepted(f),
+		})
 	}
 	return doc
 }
@@ -153,7 +183,9 @@ type listing struct {
 	strings.Builder
 	color   bool
 	columns int  // 0: lines are not broken
-	all     bool // every step with its statement, and not the destructive ones' alone
+	all     bool // every step with its statement, and not the destructive ones' alone; and every finding
+
+	accepted func(state.Finding) bool // which findings are lived with; nil: none
 }
 
 // listing gives one for stdout.
@@ -275,10 +307,47 @@ func (l *listing) plan(plan *state.Plan, missing map[string]bool) {
 	}
 	if len(plan.Findings) > 0 {
 		l.heading("Found, and not for a statement of zave's to right:")
-		for _, f := range plan.Findings {
-			l.finding(f)
+		if left := l.findings(plan.Findings); left != "" {
+			l.block("  ", 2, left+"; -v lists them")
 		}
 	}
+}
+
+// findings lists the findings, the worst first, and says what it leaves out unless all are to be listed: the low, and
+// those that are accepted.
+func (l *listing) findings(list []state.Finding) (left string) {
+	sorted := slices.Clone(list)
+	slices.SortStableFunc(sorted, func(a, b state.Finding) int {
+		switch {
+		case a.Severity.Worse(b.Severity):
+			return -1
+		case b.Severity.Worse(a.Severity):
+			return 1
+		}
+		return 0
+	})
+	low, accepted := 0, 0
+	for _, f := range sorted {
+		known := l.accepted != nil && l.accepted(f)
+		switch {
+		case l.all:
+			l.finding(f, known)
+		case known:
+			accepted++
+		case f.Severity == state.Low:
+			low++
+		default:
+			l.finding(f, false)
+		}
+	}
+	var parts []string
+	if low > 0 {
+		parts = append(parts, counted(low, "finding is low", "findings are low"))
+	}
+	if accepted > 0 {
+		parts = append(parts, counted(accepted, "finding is accepted", "findings are accepted"))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // group is what is done for a tenant, or for the instance.
@@ -307,13 +376,18 @@ func grouped(steps []state.Step) []group {
 	return out
 }
 
-func (l *listing) finding(f state.Finding) {
-	sgr := sgrYellow
-	if severe(f) {
+// finding writes one with its ID, for which there is an entry in the reference.
+func (l *listing) finding(f state.Finding, accepted bool) {
+	sgr, word := sgrYellow, string(f.Severity)
+	switch {
+	case accepted:
+		sgr, word = "", "accepted"
+	case severe(f):
 		sgr = sgrRed
 	}
 	const wide = len("critical")
-	l.block("  "+l.paint(sgr, fmt.Sprintf("%-*s", wide, f.Severity))+"  ", 2+wide+2, whose(f.Tenant, f.Message))
+	l.block("  "+l.paint(sgr, fmt.Sprintf("%-*s", wide, word))+"  ", 2+wide+2,
+		whose(f.Tenant, f.Message)+" ["+f.ID+"]")
 	if f.Hint != "" {
 		l.block(strings.Repeat(" ", 2+wide+2), 2+wide+2, "= hint: "+f.Hint)
 	}

@@ -25,8 +25,9 @@ func (a *app) dbRotateCommand() *cobra.Command {
 			"--out; only then does the one in use get an end, after a grace in which clients read the new one. What was " +
 			"written, app-username and app, goes into the secret store.\n\n" +
 			"Which login is in use is read from the server, and all times are the server's. A rotation that was stopped is " +
-			"brought to its end by the next one. Sessions that are open go on: a password is asked for at log-in alone. No " +
-			"password is printed.",
+			"brought to its end by the next one; asked for with a shorter grace, the next one also cuts short a grace that is " +
+			"not over, and gives no new password but with --force. Sessions that are open go on: a password is asked for at " +
+			"log-in alone. No password is printed.",
 		Example: "  zave db rotate shop --out credentials\n" +
 			"  zave db rotate shop --out credentials --grace 1h --end-sessions\n" +
 			"  zave db rotate shop --new-password app        one that the store has made",
@@ -101,6 +102,7 @@ type rotatedDocument struct {
 	PreviousUntil *time.Time `json:"previousUntil,omitempty"`
 	Files         []string   `json:"files"`
 	Resumed       bool       `json:"resumed"`
+	Found         string     `json:"found,omitempty"`
 	Sessions      int        `json:"sessions"`
 	Ended         int        `json:"ended"`
 }
@@ -108,7 +110,8 @@ type rotatedDocument struct {
 func rotatedOf(r *postgres.Rotated) rotatedDocument {
 	doc := rotatedDocument{
 		Tenant: r.Tenant, Login: r.Login, ValidUntil: r.ValidUntil, Previous: append([]string{}, r.Previous...),
-		Files: append([]string{}, r.Files...), Resumed: r.Resumed, Sessions: r.Sessions, Ended: r.Ended,
+		Files: append([]string{}, r.Files...), Resumed: r.Resumed, Found: r.Found, Sessions: r.Sessions,
+		Ended: r.Ended,
 	}
 	if !r.PreviousUntil.IsZero() {
 		doc.PreviousUntil = &r.PreviousUntil
@@ -117,8 +120,8 @@ func rotatedOf(r *postgres.Rotated) rotatedDocument {
 }
 
 func (a *app) sayRotated(r *postgres.Rotated, o postgres.RotateOptions) {
-	if r.Resumed {
-		a.say("a rotation that was stopped has been brought to its end")
+	if r.Found != "" {
+		a.say("%s", r.Found)
 	}
 	a.say("%s logs in as %s, until %s", r.Tenant, r.Login, moment(r.ValidUntil))
 	if len(r.Previous) > 0 {

@@ -98,7 +98,7 @@ func (a *app) dbSQL(ctx context.Context, o *dbOptions, major int, script bool) e
 	}
 	plan := want.Plan(state.Blank(major*10000, user, superuser), options)
 	if o.format == "json" {
-		return writeJSON(a.stdout, planOf(want, &plan, user))
+		return writeJSON(a.stdout, planOf(want, &plan, user, o.accepts))
 	}
 	command := "zave db apply"
 	if o.instance {

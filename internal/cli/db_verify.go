@@ -6,18 +6,17 @@ import (
 	"fmt"
 	"os/exec"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/zavestudios/zave/internal/postgres"
 	"github.com/zavestudios/zave/internal/postgres/attack"
+	"github.com/zavestudios/zave/internal/postgres/state"
 )
 
 func (a *app) dbVerifyCommand() *cobra.Command {
 	var o dbOptions
 	var v postgres.VerifyOptions
-	var accepted []string
 	cmd := &cobra.Command{
 		Use:   "verify [flags]",
 		Short: "Prove that no tenant can touch, see or starve another",
@@ -35,7 +34,7 @@ func (a *app) dbVerifyCommand() *cobra.Command {
 		Args:                  noArgs("for one tenant's audit, run 'zave db verify --audit-only --tenant ARG'"),
 		DisableFlagsInUseLine: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return guarded(cmd.Context(), func() error { return a.dbVerify(cmd.Context(), &o, v, accepted) })
+			return guarded(cmd.Context(), func() error { return a.dbVerify(cmd.Context(), &o, v) })
 		},
 	}
 	o.wantFlags(a, cmd, true)
@@ -45,7 +44,7 @@ func (a *app) dbVerifyCommand() *cobra.Command {
 	f.BoolVar(&v.AuditOnly, "audit-only", false, "compare the state with the specs, attack nothing, and write nothing")
 	f.BoolVar(&v.Strict, "strict", false, "try what only the strict profile closes, too")
 	f.StringSliceVar(&v.Categories, "category", nil, "only the attacks of `CATEGORY`; may be repeated")
-	f.StringSliceVar(&accepted, "accept", nil, "live with the audit's finding `ID`, such as audit/server-minor; may be repeated")
+	o.acceptFlag(cmd)
 	o.formatsFlag(cmd, "text", "json", "junit")
 	complete(cmd, "category", func(string) []string { return categories() })
 	return cmd
@@ -67,7 +66,7 @@ func categories() []string {
 	return slices.Compact(out)
 }
 
-func (a *app) dbVerify(ctx context.Context, o *dbOptions, v postgres.VerifyOptions, accepted []string) error {
+func (a *app) dbVerify(ctx context.Context, o *dbOptions, v postgres.VerifyOptions) error {
 	if v.AuditOnly && (v.Strict || len(v.Categories) > 0) {
 		return &problem{exit: exitUnknown, text: "--audit-only attacks nothing: leave out --strict and --category"}
 	}
@@ -86,7 +85,7 @@ func (a *app) dbVerify(ctx context.Context, o *dbOptions, v postgres.VerifyOptio
 	if report == nil {
 		return err
 	}
-	for _, id := range accepted {
+	for _, id := range o.accept {
 		if accept(report, id) == 0 {
 			a.say("--accept %s: there is no such finding", id)
 		}
@@ -116,7 +115,7 @@ func accept(report *postgres.Report, id string) int {
 	n := 0
 	for i := range report.Results {
 		r := &report.Results[i]
-		if r.Kind == "audit" && r.Outcome == postgres.Failed && (r.ID == id || strings.HasPrefix(r.ID, id+"/")) {
+		if r.Kind == "audit" && r.Outcome == postgres.Failed && state.Accepts(id, r.ID) {
 			r.Outcome = postgres.Noted
 			r.Message += "; this is accepted"
 			n++

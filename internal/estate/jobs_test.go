@@ -300,7 +300,7 @@ func TestJobsRun(t *testing.T) {
 					repo = standard(t, repo)
 				}
 				r := compile(t, read(t, repo, load.Options{}))
-				server := pgtest.Start(t, major, pgtest.TLS(), pgtest.HBA(hba(t, r, major)...), pgtest.Conf(settings(t, r)...))
+				server := pgtest.Start(t, major, pgtest.TLS(), pgtest.HBA(hba(t, r)...), pgtest.Conf(settings(t, r)...))
 				identity, recipient, sign, verify := archiveKeys(t)
 				store := map[string]map[string]string{
 					"platform/postgres":         {"password": server.Password},
@@ -397,7 +397,7 @@ func TestScriptsRun(t *testing.T) {
 	for _, major := range pgtest.Majors() {
 		t.Run(strconv.Itoa(major), func(t *testing.T) {
 			r := compile(t, read(t, filepath.Join(repository, "golden", "cases", "database-psql", "repo"), load.Options{}))
-			server := pgtest.Start(t, major, pgtest.TLS(), pgtest.HBA(hba(t, r, major)...), pgtest.Conf(settings(t, r)...))
+			server := pgtest.Start(t, major, pgtest.TLS(), pgtest.HBA(hba(t, r)...), pgtest.Conf(settings(t, r)...))
 			passwords, verifiers := map[string]string{}, map[string]string{}
 			verifier := func(password string) string {
 				v, err := postgres.NewVerifier(password)
@@ -487,7 +487,7 @@ func (c *cluster) logins(t *testing.T, tenant, owner string, passwords map[strin
 }
 
 // hba is the tree's pg_hba.conf, with the loopback in the place of the networks.
-func hba(t *testing.T, r *generator.Result, major int) []string {
+func hba(t *testing.T, r *generator.Result) []string {
 	t.Helper()
 	text := file(t, r, "postgres-access", "pg_hba.conf")
 	for _, c := range r.Platform.Clusters {
@@ -495,14 +495,7 @@ func hba(t *testing.T, r *generator.Result, major int) []string {
 			text = strings.ReplaceAll(text, n.String(), "127.0.0.1/32")
 		}
 	}
-	lines := strings.Split(strings.TrimSpace(text), "\n")
-	if major > 15 {
-		return lines
-	}
-	// A restore goes to a database whose name has the time in it, which takes a regular expression.
-	i := slices.Index(lines, "host all all all reject")
-	logins := `"shop_migrator","shop_backup","shop_app","shop_readonly"`
-	return slices.Insert(lines, i, "hostssl all "+logins+" 127.0.0.1/32 scram-sha-256")
+	return strings.Split(strings.TrimSpace(text), "\n")
 }
 
 func settings(t *testing.T, r *generator.Result) []string {

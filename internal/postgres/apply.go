@@ -40,14 +40,22 @@ const rounds = 5
 func (s *Server) Plan(
 	ctx context.Context, want *state.Desired, o state.Options, c Credentials,
 ) (*state.Plan, *state.Live, error) {
-	look := *want
-	if len(o.Tenants) > 0 {
-		// Only their databases have to be entered; whose the other roles and databases are, want says all the same.
-		look.Tenants = slices.DeleteFunc(slices.Clone(want.Tenants), func(t state.Tenant) bool {
-			return !slices.Contains(o.Tenants, t.Name)
-		})
-	}
-	live, err := s.Inspect(ctx, &look)
+	return s.plan(ctx, want, o, c, s.Inspect)
+}
+
+// Review is Plan with the audit's findings beside: what no step of a plan rights. That takes longer, so that an Apply
+// does without.
+func (s *Server) Review(
+	ctx context.Context, want *state.Desired, o state.Options, c Credentials,
+) (*state.Plan, *state.Live, error) {
+	return s.plan(ctx, want, o, c, s.InspectAudit)
+}
+
+func (s *Server) plan(
+	ctx context.Context, want *state.Desired, o state.Options, c Credentials,
+	inspect func(context.Context, *state.Desired) (*state.Live, error),
+) (*state.Plan, *state.Live, error) {
+	live, err := inspect(ctx, only(want, o.Tenants))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -59,6 +67,19 @@ func (s *Server) Plan(
 	plan := want.Plan(live, o)
 	plan.Findings = append(plan.Findings, unchecked...)
 	return &plan, live, nil
+}
+
+// only gives what is to be inspected for a plan of some tenants; none: all. Only their databases have to be entered;
+// whose the other roles and databases are, want says all the same.
+func only(want *state.Desired, tenants []string) *state.Desired {
+	if len(tenants) == 0 {
+		return want
+	}
+	look := *want
+	look.Tenants = slices.DeleteFunc(slices.Clone(want.Tenants), func(t state.Tenant) bool {
+		return !slices.Contains(tenants, t.Name)
+	})
+	return &look
 }
 
 // Apply brings an instance to its desired state: it takes the platform's lock, inspects, plans, runs the plan, and
@@ -99,7 +120,7 @@ func (s *Server) converge(ctx context.Context, want *state.Desired, o ApplyOptio
 	for round := 0; ; round++ {
 		plan, live, err := s.Plan(ctx, want, o.Options, o.Credentials)
 		if err != nil {
-			return err
+			return explainLook(err, out.Steps)
 		}
 		// An administrator who is no superuser cannot enter the tenants' databases, which are the platform's role's.
 		visitor := o.Instance && !live.Superuser && live.User != want.Instance.Role
@@ -309,8 +330,9 @@ func (r *applier) run(ctx context.Context, steps []state.Step) (err error) {
 	if r.held != nil {
 		if err := r.held.Ping(ctx); err != nil {
 			return &Problem{
-				Text: "the session that held the platform's lock was lost, so that another run may have begun: " + network(err),
-				Hint: "run the same again", Err: err,
+				Text: fmt.Sprintf("after %s the session that held the platform's lock was lost, so that another run may have "+
+					"begun: %s", plural(r.done, "step"), network(err)),
+				Hint: "run the same again: what is done stays, and it looks whether that is all", Err: err,
 			}
 		}
 	}
@@ -622,8 +644,9 @@ func (r *applier) failed(step state.Step, err error) error {
 	}
 	if lost(err) {
 		return &Problem{
-			Text: fmt.Sprintf("the connection to the server was lost at %s: %s", at, network(err)),
-			Hint: "see whether the server runs, and run the same again: it goes on from there", Err: err,
+			Text: fmt.Sprintf("the connection to the server was lost at %s (%s): %s", at, step.Why, network(err)),
+			Hint: "see whether the server runs, and run the same again: what is done stays, and it goes on from there",
+			Err:  err,
 		}
 	}
 	p := &Problem{Err: err}

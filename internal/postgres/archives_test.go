@@ -12,13 +12,15 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/zavestudios/zave/internal/postgres/archive"
 	"github.com/zavestudios/zave/internal/postgres/pgtest"
+	"github.com/zavestudios/zave/internal/postgres/state"
 )
 
-// TestBackupWhileInUse: a backup that is taken while others move rows, make and delete some, and draw from sequences, is of
-// one moment, and restores to it.
+// TestBackupWhileInUse: a backup that is taken while others move rows, make and delete some, draw from sequences, and
+// migrate, is of one moment, and restores to it.
 func TestBackupWhileInUse(t *testing.T) {
 	onEach(t, func(t *testing.T, major int) {
 		p := prepare(t, major, estate())
@@ -41,6 +43,9 @@ func TestBackupWhileInUse(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if _, err := conn.Exec(ctx, "SET lock_timeout = 0"); err != nil {
+				t.Fatal(err)
+			}
 			busy.Go(func() {
 				defer conn.Close(context.WithoutCancel(ctx))
 				for ctx.Err() == nil {
@@ -53,13 +58,49 @@ func TestBackupWhileInUse(t *testing.T) {
 				}
 			})
 		}
+		// Of migrations, one comes at each stage of a backup, until there have been some: a backup gives way to them, and
+		// would to others for ever.
+		migrator, err := reach(t, p.DSN("alpha_migrator", "", "db_alpha")).
+			Login(ctx, "db_alpha", "alpha_migrator", p.credentials["alpha_migrator"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		stages := make(chan string, 1)
+		migrated := map[string]int{}
+		busy.Go(func() {
+			defer migrator.Close(context.WithoutCancel(ctx))
+			sql := "SET ROLE alpha_owner; SET lock_timeout = 0; SET statement_timeout = 0"
+			for stage := range stages {
+				if _, err := migrator.PgConn().Exec(t.Context(), sql).ReadAll(); err != nil {
+					t.Errorf("migrate: %v", err)
+				}
+				sql = `BEGIN; CREATE TABLE app.made (n integer); ALTER TABLE app.refilled ADD COLUMN more integer;
+					TRUNCATE app.refilled; INSERT INTO app.refilled (n) SELECT generate_series(11, 1010);
+					ALTER TABLE app.refilled DROP COLUMN more; DROP TABLE app.made; COMMIT`
+				migrated[stage]++
+			}
+		})
+		o := v.backupOptions(p)
+		left := 8
+		o.Progress = func(doing string) {
+			if left > 0 {
+				select {
+				case stages <- doing:
+					left--
+				default: // one is under way
+				}
+			}
+		}
 		for range 2 {
-			v.backup(t, p, "alpha")
+			if _, err := p.platform(t).Backup(t.Context(), p.want, "alpha", o); err != nil {
+				t.Errorf("%v", err)
+			}
 		}
 		stop()
+		close(stages)
 		busy.Wait()
-		if slices.Contains(rounds[:], 0) {
-			t.Errorf("nobody was in the way: %v", rounds)
+		if slices.Contains(rounds[:], 0) || len(migrated) < 2 {
+			t.Errorf("nobody was in the way: %v %v", rounds, migrated)
 		}
 		entries, err := Backups(t.Context(), p.want, "alpha", v.store, v.trust)
 		if err != nil || len(entries) != 2 {
@@ -75,6 +116,135 @@ func TestBackupWhileInUse(t *testing.T) {
 			if got[0] != "10000|1000" {
 				t.Errorf("the sums are %v", got)
 			}
+		}
+	})
+}
+
+// TestBackupGivesWay: a backup that meets a migration does not hold it up for long, whichever came first, and is made all
+// the same; unless there is one each time.
+func TestBackupGivesWay(t *testing.T) {
+	onEach(t, func(t *testing.T, major int) {
+		p := prepare(t, major, estate())
+		p.apply(t)
+		stock(t, p, "alpha")
+		p.as(t, "db_alpha", "alpha_migrator", "SET ROLE alpha_owner", "CREATE TABLE app.a ()")
+		v := newVault(t, major)
+		ctx := t.Context()
+		migration, err := reach(t, p.DSN("alpha_migrator", "", "db_alpha")).
+			Login(ctx, "db_alpha", "alpha_migrator", p.credentials["alpha_migrator"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer migration.Close(context.WithoutCancel(ctx))
+		exec := func(sql string) {
+			t.Helper()
+			if _, err := migration.PgConn().Exec(ctx, sql).ReadAll(); err != nil {
+				t.Errorf("%s: %v", sql, err)
+			}
+		}
+		waits := func(role string) bool {
+			return p.Rows(t, "postgres", `SELECT count(*) FROM pg_stat_activity
+				WHERE wait_event_type = 'Lock' AND usename = '`+role+"'")[0] != "0"
+		}
+		exec("SET ROLE alpha_owner; SET lock_timeout = 0; SET statement_timeout = 0")
+
+		// The migration is first, and goes on to a table that the backup would have locked before.
+		exec("BEGIN; ALTER TABLE app.goods ADD COLUMN more integer")
+		type result struct {
+			made *BackedUp
+			err  error
+		}
+		first := make(chan result)
+		go func() {
+			made, err := p.platform(t).Backup(ctx, p.want, "alpha", v.backupOptions(p))
+			first <- result{made, err}
+		}()
+		pgtest.Wait(t, "the backup to wait", func() bool { return waits("alpha_backup") })
+		exec("ALTER TABLE app.a ADD COLUMN more integer; COMMIT")
+		switch r := <-first; {
+		case r.err != nil:
+			t.Error(r.err)
+		case len(r.made.Manifest.Evidence.Tables) != 2:
+			t.Errorf("%+v", r.made.Manifest.Evidence)
+		}
+
+		// It comes in between: after the locks of the backup's own session, before those of pg_dump's.
+		var altered sync.WaitGroup
+		o := v.backupOptions(p)
+		o.lockWait = 500 * time.Millisecond
+		begun, between, gaveWay := 0, 1, 0
+		o.Progress = func(doing string) {
+			switch doing {
+			case "dumping":
+				if begun++; begun <= between {
+					altered.Wait()
+					n := begun
+					altered.Go(func() { exec(fmt.Sprintf("ALTER TABLE app.goods ADD COLUMN yet%d_%d integer", between, n)) })
+					pgtest.Wait(t, "the migration to wait", func() bool { return waits("alpha_migrator") })
+				}
+			case "waiting for a migration to pass":
+				gaveWay++
+			}
+		}
+		if _, err := p.platform(t).Backup(ctx, p.want, "alpha", o); err != nil || begun != 2 || gaveWay != 1 {
+			t.Errorf("begun %d times, gave way %d times: %v", begun, gaveWay, err)
+		}
+		altered.Wait()
+		restored, err := p.platform(t).Restore(ctx, p.want, "alpha", v.restoreOptions(p))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.Rows(t, restored.Database, "SELECT count(yet1_1) FROM app.goods"); got[0] != "0" {
+			t.Errorf("%v", got)
+		}
+
+		// There is one each time: they are all made, and the backup says that it is not.
+		before, err := v.store.List(ctx, "alpha/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		begun, between, gaveWay = 0, 100, 0
+		done, err := p.platform(t).Backup(ctx, p.want, "alpha", o)
+		says(t, err, "no backup was made: each of 8 times a migration came in between, and it gave way", "no migration is under way")
+		altered.Wait()
+		after, listed := v.store.List(ctx, "alpha/")
+		if done != nil || begun != 8 || gaveWay != 7 || listed != nil || len(after) != len(before) {
+			t.Errorf("%+v, begun %d times, gave way %d times; stored %v, before %v, %v", done, begun, gaveWay, after, before, listed)
+		}
+		if got := p.Rows(t, "db_alpha", "SELECT count(*) FROM pg_attribute WHERE attname LIKE 'yet100%'"); got[0] != "8" {
+			t.Errorf("%v of 8 migrations are made", got)
+		}
+	})
+}
+
+// TestBackupStrict: where an instance has the strict profile, and the application may not make large objects any more, those
+// that it had come back as the owner's, and are the application's to use.
+func TestBackupStrict(t *testing.T) {
+	onEach(t, func(t *testing.T, major int) {
+		p := house(t, major)
+		p.want.Instance.Strict = true
+		if _, err := p.superuser(t).Apply(t.Context(), p.want, ApplyOptions{Options: state.Options{Instance: true}}); err != nil {
+			t.Fatal(err)
+		}
+		v := newVault(t, major)
+		v.backup(t, p, "alpha")
+		o := v.restoreOptions(p)
+		o.Replace = true
+		done, err := p.superuser(t).Restore(t.Context(), p.want, "alpha", o)
+		if err != nil || len(done.Warnings) > 0 {
+			t.Fatalf("%+v %v", done, err)
+		}
+		p.clean(t)
+		got := p.Rows(t, "db_alpha", "SELECT DISTINCT pg_get_userbyid(lomowner) FROM pg_largeobject_metadata")
+		if !slices.Equal(got, []string{"alpha_owner"}) {
+			t.Errorf("owners %v", got)
+		}
+		p.as(t, "db_alpha", "alpha_app", "SELECT lo_get(91004)", "SELECT lo_put(91003, 0, 'x')", "INSERT INTO app.orders (customer, amount) VALUES ('z', 1)")
+		v.backup(t, p, "alpha")
+		// The platform's role can do less, and says so.
+		done, err = p.platform(t).Restore(t.Context(), p.want, "alpha", o)
+		if err != nil || len(done.Warnings) != 1 || !strings.Contains(done.Warnings[0], "only a superuser") {
+			t.Errorf("%+v %v", done, err)
 		}
 	})
 }
@@ -268,6 +438,21 @@ func TestBackupKeeps(t *testing.T) {
 	done, err := p.platform(t).Backup(t.Context(), p.want, "alpha", o)
 	if err != nil || !slices.Equal(done.Removed, []string{ids[3], ids[2]}) {
 		t.Errorf("%+v %v; made %v", done, err, ids)
+	}
+	// With another signing key, those of the earlier one count where that is still trusted, and else stay for ever.
+	o.Keep = &archive.Keep{Daily: 1}
+	if o.Signer, _, err = archive.NewSigner(); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		trusted []archive.PublicKey
+		removed []string
+	}{{nil, nil}, {[]archive.PublicKey{v.signer.Public()}, []string{ids[1], ids[0]}}} {
+		o.Trusted = c.trusted
+		done, err := p.platform(t).Backup(t.Context(), p.want, "alpha", o)
+		if err != nil || !slices.Equal(done.Removed, c.removed) {
+			t.Errorf("%+v %v; made %v", done, err, ids)
+		}
 	}
 }
 

@@ -36,8 +36,10 @@ type arena struct {
 	want        *state.Desired // for the instance's role and database
 	own, victim state.Tenant
 	passwords   Credentials // of all logins of both
-	verifier    string      // of victim's app_b
+	verifier    string      // of victim's app_b; empty: it is not known
 	strict      bool
+	without     string // why the attacks of the strict profile are not tried; empty: nobody asks for them
+	real        string // of a tenant that is no throw-away one: its name; empty: both are
 	pgDump      string // path; empty: there is none
 
 	base      *pgconn.Config // how the instance is reached; no fallbacks
@@ -45,6 +47,7 @@ type arena struct {
 	major     int
 	superuser string // the first one
 	facts     facts
+	full      sync.Map // roles that had no slot left, after some patience
 }
 
 // facts are what checks ask of a server.
@@ -167,6 +170,9 @@ func (a *arena) dial(ctx context.Context, l signIn) (*pgconn.PgConn, error) {
 		config.RuntimeParams = map[string]string{}
 	}
 	config.RequireAuth = l.auth
+	if l.auth == "" && a.real != "" {
+		config.RequireAuth = "!password" // a tenant's own goes to nobody who asks for it in the clear
+	}
 	if l.withoutTLS {
 		config.TLSConfig = nil
 	}
@@ -185,9 +191,21 @@ const warned = "zave: warning"
 
 // patient dials, and waits for a slot.
 func (a *arena) patient(ctx context.Context, l signIn) (*pgconn.PgConn, error) {
-	for deadline := time.Now().Add(slotPatience); ; {
+	patience := slotPatience
+	if a.real != "" {
+		patience /= 5 // it has had one session at a time: others have the rest
+	}
+	for deadline := time.Now().Add(patience); ; {
 		conn, err := a.dial(ctx, l)
-		if code(err) != codeTooManyConnections || time.Now().After(deadline) {
+		if code(err) != codeTooManyConnections {
+			return conn, err
+		}
+		// A tenant's own role may be at its limit for good.
+		_, full := a.full.Load(l.user)
+		if full || time.Now().After(deadline) {
+			if a.real != "" {
+				a.full.Store(l.user, true)
+			}
 			return conn, err
 		}
 		select {
@@ -369,7 +387,11 @@ func (r *runner) run(ctx context.Context) ([]Result, error) {
 	r.people = map[string]*person{}
 	r.rename = r.renamer()
 	r.slots = make(chan struct{}, max(1, r.parallel))
-	r.parked = r.somebody("victim.app")
+	parked := "victim.app"
+	if r.real == r.victim.Name {
+		parked = "victim.readonly" // the application needs its connections
+	}
+	r.parked = r.somebody(parked)
 	r.platformSession = r.somebody("platform")
 	r.listener = &person{open: func(ctx context.Context) (*pgconn.PgConn, error) {
 		config := r.base.Copy()
@@ -415,14 +437,17 @@ func (r *runner) run(ctx context.Context) ([]Result, error) {
 		}
 	}
 	var wg sync.WaitGroup
-	for key, list := range lanes {
+	for _, key := range slices.Sorted(maps.Keys(lanes)) {
 		wg.Go(func() {
 			l := &lane{runner: r, login: key}
 			defer l.end(ctx)
-			for _, i := range list {
+			for _, i := range lanes[key] {
 				out[i] = l.job(ctx, jobs[i])
 			}
 		})
+		if r.real != "" {
+			wg.Wait() // one at a time: it takes as few of the tenant's connections as can be
+		}
 	}
 	wg.Wait()
 	for _, i := range alone {
@@ -478,6 +503,12 @@ func (r *runner) as(name string) *person {
 
 // furnish makes what attacks seek, in both databases, and the neighbour's sessions.
 func (r *runner) furnish(ctx context.Context) error {
+	if r.real != "" {
+		if err := r.attend(ctx); code(err) != codeTooManyConnections {
+			return err
+		}
+		return nil // what is aimed at a session is not applicable then
+	}
 	tenants := []*state.Tenant{&r.own, &r.victim}
 	errs := make([]error, len(tenants))
 	var wg sync.WaitGroup
@@ -533,6 +564,9 @@ func (r *runner) attend(ctx context.Context) error {
 		{r.parked, parkedQuery, "as the neighbour"}, {r.platformSession, "SELECT 1", "as the platform"},
 		{r.listener, listening, "as the neighbour, to listen"},
 	} {
+		if s.person == r.listener && r.real != "" {
+			continue // nothing is listened for
+		}
 		if err := s.person.stay(ctx, s.sql); err != nil {
 			return fmt.Errorf("log in %s: %w", s.who, err)
 		}
@@ -547,6 +581,7 @@ type lane struct {
 	*runner
 	login string // key of the role that logs in
 	conn  *pgconn.PgConn
+	last  string // SQLSTATE of what went wrong last
 }
 
 func (l *lane) end(ctx context.Context) {
@@ -560,7 +595,7 @@ func (l *lane) end(ctx context.Context) {
 func (l *lane) job(ctx context.Context, j job) Result {
 	c := j.check
 	res := l.describe(j)
-	if why := l.inapplicable(c); why != "" {
+	if why := cmp.Or(l.inapplicable(c), l.unarmed(j)); why != "" {
 		res.Outcome, res.Message = NotApplicable, why
 		return l.finish(res)
 	}
@@ -588,6 +623,10 @@ func (l *lane) job(ctx context.Context, j job) Result {
 		// Once more, in new sessions: somebody may have stood in the way.
 		l.end(ctx)
 		res = l.describe(j)
+	}
+	if res.Outcome == Errored && l.real != "" && l.last == codeTooManyConnections {
+		res.Outcome, res.Message = NotApplicable, noConnections
+		return l.finish(res)
 	}
 	if res.Outcome == Errored && ctx.Err() == nil {
 		l.end(ctx)
@@ -703,7 +742,7 @@ func (r *runner) inapplicable(c *attack.Check) string {
 		}
 	}
 	if c.Kind == attack.Strict && !r.strict {
-		return notAskedFor
+		return cmp.Or(r.without, notAskedFor)
 	}
 	what, name, _ := strings.Cut(c.Requires, " ")
 	switch {
@@ -721,10 +760,37 @@ func (r *runner) inapplicable(c *attack.Check) string {
 	return ""
 }
 
+// noConnections is why something was not tried as a role of a tenant that is no throw-away one.
+const noConnections = "the role has all its connections in use: they are the tenant's"
+
+// unarmed tells which password is lacking for a check, if so: of a tenant that is no throw-away one, some are not known.
+func (l *lane) unarmed(j job) string {
+	c := j.check
+	lacks := func(t *state.Tenant, key string) bool {
+		if key == "owner" {
+			key = "migrator"
+		}
+		return l.passwords[role(t, key)] == ""
+	}
+	key := ""
+	switch {
+	case lacks(&l.own, l.login):
+		key = "own_" + l.login
+	case c.Login != nil && c.Login.Password == "victim" && lacks(&l.victim, j.role):
+		key = "neighbour_" + j.role
+	case l.verifier == "" && mentions(c, "victim.app_b.verifier"):
+		key = "neighbour_app_b"
+	default:
+		return ""
+	}
+	return "there is no password of " + key
+}
+
 // try runs a check from its preparations to its end.
 func (l *lane) try(ctx context.Context, j job, res *Result) {
 	c := j.check
 	fail := func(what string, err error) {
+		l.last = code(err)
 		res.Outcome, res.Message = Errored, what+": "+l.rename.Replace(plain(err))
 	}
 	if mentions(c, ".pid'@") {
@@ -750,7 +816,11 @@ func (l *lane) try(ctx context.Context, j job, res *Result) {
 		sql, err := l.expand(c.Witness.SQL, j.role)
 		if err == nil {
 			var out reply
-			if out, err = l.as(c.Witness.As).ask(ctx, sql); err == nil && out.rows == 0 {
+			if out, err = l.witness(ctx, c.Witness.As, sql); err == nil && out.rows == 0 {
+				if l.real != "" {
+					res.Outcome, res.Message = NotApplicable, "the tenant has nothing that it is about"
+					return
+				}
 				err = errors.New("there is no such thing")
 			}
 		}
@@ -762,6 +832,7 @@ func (l *lane) try(ctx context.Context, j job, res *Result) {
 	t := &trial{lane: l, job: j}
 	defer t.end(ctx)
 	out := t.attempt(ctx)
+	l.last = code(out.err)
 	t.refused = t.open && len(c.SQL) == 1 && code(out.err) != ""
 	l.judge(c, out, res)
 	if out.err == nil && c.Probe != nil && res.Outcome == Passed {
@@ -770,6 +841,16 @@ func (l *lane) try(ctx context.Context, j job, res *Result) {
 	if out.err == nil && c.Kind != attack.Control {
 		t.undo(ctx, res)
 	}
+}
+
+// witness asks somebody. A tenant's role that is no throw-away one has one session at a time.
+func (l *lane) witness(ctx context.Context, name, sql string) (reply, error) {
+	p := l.as(name)
+	if l.real != "" {
+		l.end(ctx)
+		defer p.close(context.WithoutCancel(ctx))
+	}
+	return p.ask(ctx, sql)
 }
 
 // mentions tells whether a text of a check's names something.

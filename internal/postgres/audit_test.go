@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -77,6 +78,41 @@ func TestAuditGrants(t *testing.T) {
 		if got := found(t, g.look(t, g.platform)); !slices.Equal(got, want) {
 			t.Errorf("with what the hints say, the platform's role finds\n%s\nwant\n%s", strings.Join(got, "\n"),
 				strings.Join(want, "\n"))
+		}
+	})
+}
+
+// TestAuditLeaves holds that an audit leaves no session behind in template1, where the next one would find it, and
+// whoever creates a database would be stopped by it.
+func TestAuditLeaves(t *testing.T) {
+	onEach(t, func(t *testing.T, major int) {
+		p := prepare(t, major, estate())
+		ctx := context.Background()
+		admin := reach(t, p.SuperuserDSN("postgres"))
+		conn, err := admin.Open(ctx, "postgres")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close(ctx)
+		for range 20 {
+			live, err := admin.InspectAudit(ctx, p.want)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.ContainsFunc(live.Evidence.Databases, func(e state.DatabaseEvidence) bool {
+				return e.Database == "template1"
+			}) {
+				t.Fatal("template1 was not looked into")
+			}
+			var left int
+			err = conn.QueryRow(ctx, "SELECT count(*) FROM pg_stat_activity "+
+				"WHERE datname = 'template1' AND usename IS NOT NULL").Scan(&left)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if left > 0 {
+				t.Fatalf("%d sessions are still in template1", left)
+			}
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,9 +22,14 @@ type BackupOptions struct {
 	Signer      *archive.Signer // without one, Unsigned has to be said
 	Unsigned    bool
 	Keep        *archive.Keep // what is kept of older ones; nil: all
-	PgDump      string        // path of pg_dump; empty: the one on the PATH
-	Program     string        // zave's version, for the manifest
-	Progress    func(doing string)
+	// Trusted are keys that older backups are signed with, beside the Signer's own. What neither has signed is never
+	// removed, and does not count.
+	Trusted  []archive.PublicKey
+	PgDump   string // path of pg_dump; empty: the one on the PATH
+	Program  string // zave's version, for the manifest
+	Progress func(doing string)
+
+	lockWait time.Duration // of pg_dump; 0: dumpLockWait
 }
 
 // BackedUp is what a Backup made.
@@ -100,8 +106,14 @@ func (s *Server) backup(ctx context.Context, want *state.Desired, tenant string,
 	a := &attempt{Server: s, want: want, tenant: t, o: o, program: dump, doing: doing}
 	for try := 1; ; try++ {
 		out, err := a.run(ctx)
-		if !errors.Is(err, errBusy) || try == dumpTries {
+		if !errors.Is(err, errBusy) {
 			return out, err
+		}
+		if try == dumpTries {
+			return nil, &Problem{
+				Text: fmt.Sprintf("no backup was made: each of %d times a migration came in between, and it gave way", try),
+				Hint: "run it when no migration is under way", Err: errBusy,
+			}
 		}
 		doing("waiting for a migration to pass")
 		if err := pause(ctx, try); err != nil {
@@ -192,9 +204,9 @@ func (a *attempt) run(ctx context.Context) (*BackedUp, error) {
 	if err := w.QueryRow(ctx, "SELECT clock_timestamp()").Scan(&now); err != nil {
 		return out, fmt.Errorf("older backups stay: %w", err)
 	}
-	trust := archive.Trust{Unsigned: o.Unsigned}
+	trust := archive.Trust{Keys: slices.Clone(o.Trusted), Unsigned: o.Unsigned}
 	if o.Signer != nil {
-		trust.Keys = []archive.PublicKey{o.Signer.Public()}
+		trust.Keys = append(trust.Keys, o.Signer.Public())
 	}
 	out.Removed, err = archive.Prune(ctx, o.Store, a.m.Set(), a.want.Cluster, trust, *o.Keep, now)
 	if err != nil {
@@ -212,7 +224,7 @@ func (a *attempt) dump(ctx context.Context, to io.Writer) ([]string, error) {
 	}
 	args := []string{
 		"--format=custom", "--no-password", "--snapshot=" + a.snapshot,
-		fmt.Sprintf("--lock-wait-timeout=%d", dumpLockWait.Milliseconds()),
+		fmt.Sprintf("--lock-wait-timeout=%d", cmp.Or(a.o.lockWait, dumpLockWait).Milliseconds()),
 		"--exclude-schema=" + pattern(t.ExtensionSchema), // the platform's, and made by it
 		"--dbname=" + conninfo(t.Database, t.Roles.Backup),
 	}
@@ -249,10 +261,7 @@ func (a *attempt) dump(ctx context.Context, to io.Writer) ([]string, error) {
 	case counted != nil && (err == nil || errors.Is(context.Cause(ctx), counted)):
 		return nil, fmt.Errorf("read what the database holds: %w", counted)
 	case err != nil && strings.Contains(c.said.String(), "Query was: LOCK TABLE"):
-		return nil, &Problem{
-			Text: "a migration waits for the backup, and the backup for it, and so it went each time",
-			Hint: "run it when no migration is under way", Err: errBusy,
-		}
+		return nil, errBusy
 	case err != nil:
 		return nil, c.failed(p.name, err)
 	}

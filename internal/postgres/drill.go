@@ -121,7 +121,7 @@ func (s *Server) drill(ctx context.Context, want *state.Desired, o DrillOptions)
 		if err != nil {
 			return nil, err
 		}
-		r.inPlace = true
+		r.inPlace, r.note = true, ""
 		restores = append(restores, r)
 	}
 	doing := o.Progress

@@ -95,6 +95,28 @@ func explainStatement(err error, role string) error {
 	return Explain(err)
 }
 
+// explainLook is Explain about an error that an Apply met while it inspected the instance, after so many steps. Where
+// the server went away, it says that nothing is lost by it.
+func explainLook(err error, steps int) error {
+	var problem *Problem
+	var connect *pgconn.ConnectError
+	if explained := Explain(err); !errors.As(explained, &problem) || !lost(err) && !errors.As(err, &connect) {
+		return err
+	}
+	p := *problem
+	switch {
+	case steps == 0:
+		p.Text += ", while the instance was inspected: no step has been run"
+	default:
+		p.Text += fmt.Sprintf(", after %s, while the instance was inspected again", plural(steps, "step"))
+	}
+	if p.Hint != "" {
+		p.Hint += "; "
+	}
+	p.Hint += "run the same again: what is done stays, and it goes on from there"
+	return &p
+}
+
 // where names what was connected to, without the password.
 func where(config *pgconn.Config) string {
 	if strings.HasPrefix(config.Host, "/") {

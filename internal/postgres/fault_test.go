@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -67,6 +68,10 @@ func TestCutTenant(t *testing.T) {
 			var told *Problem
 			if err != nil && (!errors.As(err, &told) || told.Text == "" || told.Hint == "") {
 				t.Errorf("%s: %v (%T)", how, err, err)
+			}
+			if told != nil && done.Steps > 0 && !(regexp.MustCompile(`(step \d+ of \d+, t`+strconv.Itoa(n)+`: |after \d+ step)`).
+				MatchString(told.Text) && strings.Contains(told.Hint, "run the same again")) {
+				t.Errorf("%s: it does not say where, and that a run after it goes on: %s; %s", how, told.Text, told.Hint)
 			}
 			p.finish(t, want, how)
 			p.forget(t, want.Tenants[0])
@@ -369,6 +374,22 @@ func TestServerStops(t *testing.T) {
 			says(t, err, "no server listens", "")
 			p.Restart(t)
 		}
+		// All steps are done then, and what they have done has not been looked at.
+		steps := 0
+		_, err := p.platform(t).Apply(context.WithoutCancel(t.Context()), p.want, ApplyOptions{
+			Credentials: p.credentials,
+			Progress: func(done, total int, _ state.Step) {
+				if steps = total; done == total {
+					p.Crash(t)
+				}
+			},
+		})
+		var told *Problem
+		if !errors.As(err, &told) || !strings.Contains(told.Text, "lost") && !strings.Contains(told.Text, "no server listens") ||
+			!strings.Contains(told.Hint, "run the same again") || steps < 20 {
+			t.Errorf("after the last of %d steps: %v", steps, err)
+		}
+		p.Restart(t)
 		p.apply(t)
 		p.clean(t)
 	})

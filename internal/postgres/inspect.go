@@ -217,12 +217,9 @@ const parametersSQL = `
 SELECT p.parname, a.grantee, a.grantor, a.privilege_type, a.is_grantable
 FROM pg_parameter_acl AS p CROSS JOIN LATERAL aclexplode(p.paracl) AS a`
 
-// A session of ours in template1 may still be going when the next one looks. No tenant's role passes for one: that the
-// name of the application is anybody's to choose is why the role is asked too.
 const sessionsSQL = `
-SELECT a.pid, a.usename, a.datname FROM pg_stat_activity AS a LEFT JOIN pg_roles AS r ON r.oid = a.usesysid
-WHERE a.usename IS NOT NULL AND a.datname IS NOT NULL AND a.pid <> pg_backend_pid()
-	AND NOT (a.datname = 'template1' AND a.application_name = 'zave' AND (r.rolsuper OR r.rolcreaterole) IS TRUE)`
+SELECT a.pid, a.usename, a.datname FROM pg_stat_activity AS a
+WHERE a.usename IS NOT NULL AND a.datname IS NOT NULL AND a.pid <> pg_backend_pid()`
 
 const hbaSQL = `
 SELECT h.line_number, h.type, array_to_json(h.database), array_to_json(h.user_name), h.address, h.netmask,

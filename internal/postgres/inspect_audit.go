@@ -4,9 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/zavestudios/zave/internal/postgres/state"
 )
@@ -63,7 +67,8 @@ SELECT array_to_json(ARRAY[
 FROM mine`
 
 // branches are the queries for what probeSQL tells of, in its order. Each gives facts with the OID of the owner. $1 to
-// $3 are as in probeSQL, and $4 tells whether row-level security is asked for.
+// $3 are as in probeSQL, and $4 tells whether row-level security is asked for. An aggregate is in the language internal,
+// and so are the constructors that come with a tenant's range type (deptype i): neither has code of its own.
 func branches() []string {
 	return []string{objectSQL, `
 SELECT 'schema', NULL, quote_ident(nspname), nspowner, NULL, '' FROM pg_namespace AS n
@@ -75,12 +80,12 @@ SELECT 'function', n.nspname::text,
 		CASE WHEN prosecdef THEN 'definer' END,
 		CASE WHEN proleakproof THEN 'leakproof' END,
 		CASE WHEN EXISTS (SELECT FROM unnest(proconfig) AS c WHERE starts_with(c, 'search_path=')) THEN 'path' END,
-		CASE WHEN NOT lanpltrusted THEN 'untrusted' END,
+		CASE WHEN NOT lanpltrusted AND prokind <> 'a' THEN 'untrusted' END,
 		CASE WHEN p.oid < 16384 THEN 'system' END], ' ')
 FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = pronamespace JOIN pg_language AS l ON l.oid = prolang
 WHERE n.nspname !~ '^pg_temp_' AND CASE WHEN p.oid < 16384 THEN prosecdef
-	ELSE (prosecdef OR proleakproof OR NOT lanpltrusted OR l.lanname = 'c')
-		AND NOT EXISTS (SELECT FROM pg_depend AS m WHERE m.classid = 1255 AND m.objid = p.oid AND m.deptype = 'e') END
+	ELSE (prosecdef OR proleakproof OR (NOT lanpltrusted OR l.lanname = 'c') AND prokind <> 'a')
+		AND NOT EXISTS (SELECT FROM pg_depend AS m WHERE m.classid = 1255 AND m.objid = p.oid AND m.deptype IN ('e', 'i')) END
 UNION ALL
 SELECT 'language', NULL, quote_ident(lanname), lanowner, NULL, array_to_string(ARRAY[
 	CASE WHEN NOT lanpltrusted THEN 'untrusted' END, CASE WHEN lanname IN ('c', 'internal') THEN 'system' END], ' ')
@@ -397,8 +402,38 @@ func (s *Server) readSharedOne(ctx context.Context, name string, byOID names) (s
 	if err != nil {
 		return state.DatabaseEvidence{}, nil, err
 	}
-	defer conn.Close(ctx)
+	defer conn.leave(ctx) // one in template1 is in the way of whoever creates a database, and is told of by the next audit
 	return readDatabase(ctx, conn, name, nil, byOID)
+}
+
+// leaveTimeout is how long a session that ends is waited for.
+const leaveTimeout = 5 * time.Second
+
+// leave ends the session as Close does, and waits until the server has none of it any more: its process closes the
+// connection as it exits, and is in no catalogue then (pqcomm.c, socket_close).
+func (c *Conn) leave(ctx context.Context) {
+	c.once.Do(func() {
+		defer c.free()
+		ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
+		defer cancel()
+		conn := c.PgConn()
+		if conn.SyncConn(ctx) != nil {
+			_ = c.Conn.Close(context.WithoutCancel(ctx)) // what it was for has been read, or failed
+			return
+		}
+		raw, err := conn.Hijack()
+		if err != nil {
+			_ = c.Conn.Close(context.WithoutCancel(ctx)) // likewise
+			return
+		}
+		defer raw.Conn.Close()
+		stop := context.AfterFunc(ctx, func() { _ = raw.Conn.SetDeadline(time.Unix(1, 0)) }) // ends the wait
+		defer stop()
+		raw.Frontend.Send(&pgproto3.Terminate{})
+		if raw.Frontend.Flush() == nil {
+			_, _ = io.Copy(io.Discard, raw.Conn) // to its end, which may be an error: it is the end that counts
+		}
+	})
 }
 
 // readDatabase reads what an audit looks at in the database that the session is in: a tenant's, or with none one of the

@@ -28,7 +28,7 @@ type lease struct {
 //
 // As long as another run holds it, waiting is called every few seconds with who that is; it may be nil.
 func (s *Server) lock(ctx context.Context, database string, waiting func(holder string)) (_ *lease, err error) {
-	conn, err := s.Open(ctx, database)
+	conn, err := s.openDirectly(ctx, database)
 	if err != nil {
 		return nil, err
 	}
@@ -37,18 +37,6 @@ func (s *Server) lock(ctx context.Context, database string, waiting func(holder 
 			_ = conn.Close(context.WithoutCancel(ctx)) // the first error counts
 		}
 	}()
-	var pid uint32
-	if err := conn.QueryRow(ctx, "SELECT pg_catalog.pg_backend_pid()").Scan(&pid); err != nil {
-		return nil, err
-	}
-	if pid != conn.PgConn().PID() {
-		// A pooler hands each transaction to a session of its choice, and drops what the start-up packet pins.
-		return nil, &Problem{
-			Text:  "a connection pooler stands between zave and the server",
-			Hint:  "connect to the server itself: a lock that lasts for a session means nothing behind a pooler",
-			Input: true,
-		}
-	}
 	holder := "another run"
 	for {
 		var got bool
@@ -58,7 +46,7 @@ func (s *Server) lock(ctx context.Context, database string, waiting func(holder 
 		if got {
 			return &lease{conn, database}, nil
 		}
-		if holder, err = conn.lockHolder(ctx); err != nil {
+		if holder, err = conn.lockHolder(ctx, lockKey); err != nil {
 			return nil, lockError(ctx, holder, err)
 		}
 		if waiting != nil {
@@ -82,17 +70,40 @@ func (s *Server) lock(ctx context.Context, database string, waiting func(holder 
 	}
 }
 
-// lockHolder says who holds the lock.
-func (c *Conn) lockHolder(ctx context.Context) (string, error) {
+// openDirectly opens a session that is the server's own, and stays it.
+func (s *Server) openDirectly(ctx context.Context, database string) (*Conn, error) {
+	conn, err := s.Open(ctx, database)
+	if err != nil {
+		return nil, err
+	}
+	var pid uint32
+	err = conn.QueryRow(ctx, "SELECT pg_catalog.pg_backend_pid()").Scan(&pid)
+	if err == nil && pid != conn.PgConn().PID() {
+		// A pooler hands each transaction to a session of its choice, and drops what the start-up packet pins.
+		err = &Problem{
+			Text:  "a connection pooler stands between zave and the server",
+			Hint:  "connect to the server itself: a lock that lasts for a session means nothing behind a pooler",
+			Input: true,
+		}
+	}
+	if err != nil {
+		_ = conn.Close(context.WithoutCancel(ctx)) // the first error counts
+		return nil, err
+	}
+	return conn, nil
+}
+
+// lockHolder says who holds a lock.
+func (c *Conn) lockHolder(ctx context.Context, key int64) (string, error) {
 	var pid int
 	var role, from, seconds *string
 	err := c.QueryRow(ctx, `
 		SELECT l.pid, a.usename::text, coalesce(pg_catalog.host(a.client_addr), 'the server''s own machine'),
 		       pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - a.backend_start)::integer::text
 		FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
-		WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND l.classid = 0 AND l.objid = $1::oid
+		WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND l.classid = $1::oid AND l.objid = $2::oid
 		  AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())`,
-		uint32(lockKey)).Scan(&pid, &role, &from, &seconds)
+		uint32(uint64(key)>>32), uint32(uint64(key))).Scan(&pid, &role, &from, &seconds)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows): // it has just been released
 		return "another run", nil

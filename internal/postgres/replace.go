@@ -33,7 +33,7 @@ func (r *restore) replace(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	before, err := freeStamp(ctx, held.Conn, t.Database, beforeWord, r.now)
+	before, err := freeStamp(ctx, held.Conn, t.Database, r.now)
 	if err != nil {
 		return err
 	}
@@ -226,37 +226,39 @@ func (p *platformSession) endSessions(ctx context.Context, database string) erro
 	return nil
 }
 
-// drop removes a database that was made here, and no other.
-func (r *restore) drop(ctx context.Context, name string) error {
-	_, restored := stampOf(name, r.tenant.Database, restoreWord)
-	_, tested := stampOf(name, r.tenant.Database, testWord)
-	if !restored && !tested {
-		return fmt.Errorf("%s was not made by a restore", name)
+// drop removes the database that was filled, or that an earlier run has left: one that is removable, and no other.
+func (r *restore) drop(ctx context.Context) error {
+	name := r.scratch()
+	if r.inPlace {
+		return fmt.Errorf("%s is the tenant's own", name)
+	}
+	// What shows that nobody else fills it: the lock ends with its session.
+	if _, err := r.claimed.Exec(ctx, "SELECT 1"); err != nil {
+		return &Problem{
+			Text: fmt.Sprintf("the session that keeps others from filling %s has ended, and so it stays", name),
+			Hint: "run the same again: it removes what is left", Err: err,
+		}
 	}
 	held, err := r.lock(ctx, r.want.Instance.Database, nil)
 	if err != nil {
 		return err
 	}
 	defer held.Close(context.WithoutCancel(ctx))
-	databases, err := r.databases(ctx)
-	if err != nil {
+	d, err := r.find(ctx, held.Conn)
+	if err != nil || d == nil {
 		return err
 	}
-	// One that Apply made only just begins without a comment.
-	marked := slices.ContainsFunc(databases, func(d databaseRow) bool { return d.name == name })
-	var exists bool
-	err = held.QueryRow(ctx, `SELECT EXISTS (
-		SELECT FROM pg_database d WHERE d.datname = $1 AND pg_get_userbyid(d.datdba) = $2
-		AND ($3 OR shobj_description(d.oid, 'pg_database') IS NULL))`, name, r.want.Instance.Role, marked).Scan(&exists)
-	if err != nil || !exists {
-		return err
+	if !r.removable(d) {
+		return fmt.Errorf("%s is no longer what a restore has made", name)
 	}
 	p, err := r.platformSession(ctx, held.Conn)
 	if err != nil {
 		return err
 	}
-	if err := p.exec(ctx, "ALTER DATABASE "+state.Ident(name)+" ALLOW_CONNECTIONS false"); err != nil {
-		return err
+	if !d.invalid { // of one that somebody began to drop, nothing can be altered
+		if err := p.exec(ctx, "ALTER DATABASE "+state.Ident(name)+" ALLOW_CONNECTIONS false"); err != nil {
+			return err
+		}
 	}
 	for try := 1; ; try++ {
 		if err := p.endSessions(ctx, name); err != nil {
@@ -273,11 +275,16 @@ func (r *restore) drop(ctx context.Context, name string) error {
 	}
 }
 
-// freeStamp names a database beside another, as stamped does, with the first second from the time on that none has: two
+// beforeName names what the tenant's database was before: db_panchito_before_20261124t012847z.
+func beforeName(database string, at time.Time) string {
+	return state.Beside(database, "_before_"+at.UTC().Format("20060102t150405z"))
+}
+
+// freeStamp names what the tenant's database was before, with the first second from the time on that none has: two
 // replacements may follow each other within one.
-func freeStamp(ctx context.Context, conn *Conn, database, word string, at time.Time) (string, error) {
+func freeStamp(ctx context.Context, conn *Conn, database string, at time.Time) (string, error) {
 	for {
-		name := stamped(database, word, at)
+		name := beforeName(database, at)
 		var taken bool
 		err := conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", name).Scan(&taken)
 		if err != nil || !taken {
@@ -285,24 +292,4 @@ func freeStamp(ctx context.Context, conn *Conn, database, word string, at time.T
 		}
 		at = at.Add(time.Second)
 	}
-}
-
-// testAge is how old what a restore test left must be before another one removes it: an age at which none still runs.
-const testAge = 24 * time.Hour
-
-// sweep removes the databases of restore tests that were killed.
-func (r *restore) sweep(ctx context.Context) error {
-	databases, err := r.databases(ctx)
-	if err != nil {
-		return err
-	}
-	for _, d := range databases {
-		if at, ok := stampOf(d.name, r.tenant.Database, testWord); ok && at.Before(r.now.Add(-testAge)) {
-			r.doing("removing " + d.name)
-			if err := r.drop(ctx, d.name); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }

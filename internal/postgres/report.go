@@ -32,8 +32,8 @@ type Result struct {
 	Category string  `json:"category"`
 	Severity string  `json:"severity"`
 	Role     string  `json:"role,omitempty"`   // key of a tenant's role; empty: none
-	Where    string  `json:"where,omitempty"`  // own, neighbour, postgres, …; of an audit the database
-	Tenant   string  `json:"tenant,omitempty"` // of an audit
+	Where    string  `json:"where,omitempty"`  // own, neighbour, restored, postgres, …; of an audit the database
+	Tenant   string  `json:"tenant,omitempty"` // of an audit, and of what was tried on a restored database
 	Outcome  Outcome `json:"outcome"`
 	Tried    string  `json:"tried,omitempty"`
 	Expected string  `json:"expected,omitempty"`

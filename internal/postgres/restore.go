@@ -3,7 +3,7 @@ package postgres
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -27,7 +27,8 @@ type RestoreOptions struct {
 	At          string // the archive's ID, or how it begins; empty: the newest
 	From        Source // what the archive says of itself; what is empty is as the tenant's
 	Replace     bool   // have the restored database take the place of the tenant's, once it is verified
-	// AllowDrop names databases that may be dropped: the tenant's, once another has taken its place.
+	// AllowDrop names databases that may be dropped: the tenant's, once another has taken its place; and the one that an
+	// earlier restore made, where it is in the way.
 	AllowDrop      []string
 	Keep           bool   // leave a database that could not be restored, for a look at it
 	PgRestore      string // path of pg_restore; empty: the one on the PATH
@@ -60,7 +61,11 @@ type Restored struct {
 // manifest: rows, digests, sequences, large objects, constraints, extensions, policies and grants; and a plan for it
 // must be empty. With Replace it then takes the place of the tenant's database, in one transaction; the old one is
 // kept, closed, under another name. A run that was killed can be run again: what it loaded is verified anew and not
-// loaded twice, and the tenant's database is open again.
+// loaded twice, half of one is removed, and the tenant's database is open again.
+//
+// The new database has the one name that pg_hba.conf lets the tenant into. Of two restores of a tenant at once, the
+// second is refused; and so is one where an earlier one made that database, of another archive or in use since, unless
+// AllowDrop names it. Nothing is taken for a restore's that does not bear its mark.
 //
 // A database that could not be restored is removed. An error is a *Problem or the context's; it says what differs.
 func (s *Server) Restore(ctx context.Context, want *state.Desired, tenant string, o RestoreOptions) (*Restored, error) {
@@ -73,7 +78,8 @@ func (s *Server) Restore(ctx context.Context, want *state.Desired, tenant string
 }
 
 // RestoreTest restores a tenant's newest archive, or another, into a database of its own, compares it with the
-// manifest, and removes it. It also removes what an earlier test left that was killed, once it is a day old.
+// manifest, and removes it. What an earlier test left that was killed goes first. Of two tests of a tenant at once, the
+// second is refused.
 func (s *Server) RestoreTest(
 	ctx context.Context, want *state.Desired, tenant string, o RestoreOptions,
 ) (*Restored, error) {
@@ -94,8 +100,10 @@ type restore struct {
 	tenant  state.Tenant
 	o       RestoreOptions
 	doing   func(string)
-	test    bool // into a database that is removed again
-	inPlace bool // into the tenant's own, which is new and empty
+	test    bool   // into a database that is removed again
+	inPlace bool   // into the tenant's own, which is new and empty
+	note    string // what follows the tenant's mark on the database
+	claimed *Conn  // holds the lock on the database that is filled
 
 	program *program
 	version int       // of the server
@@ -132,7 +140,7 @@ func (s *Server) newRestore(want *state.Desired, tenant string, o RestoreOptions
 	if o.From.Cluster == "" {
 		o.From.Cluster = want.Cluster
 	}
-	r := &restore{Server: s, want: want, tenant: t, o: o, doing: o.Progress, out: &Restored{}}
+	r := &restore{Server: s, want: want, tenant: t, o: o, doing: o.Progress, note: unfinishedMark, out: &Restored{}}
 	if r.doing == nil {
 		r.doing = func(string) {}
 	}
@@ -143,21 +151,29 @@ func (r *restore) run(ctx context.Context) (*Restored, error) {
 	if err := r.look(ctx); err != nil {
 		return nil, err
 	}
-	if !r.test && !r.inPlace {
-		switch name, err := r.loaded(ctx); {
-		case err != nil:
+	leftover := false
+	if !r.inPlace {
+		if err := r.claim(ctx); err != nil {
 			return nil, err
-		case name != "":
-			r.doing("verifying " + name + ", which an earlier run has loaded")
-			r.out.Database, r.out.Resumed = name, true
-			if err := r.verifyAgain(ctx); err != nil {
-				if !errors.Is(err, errDiffers) {
-					return nil, err
-				}
-				// It has been in use since, or is half a one: it stays as it is, and is not put in anybody's place.
-				r.out.Warnings = append(r.out.Warnings, name+" was restored from the same backup, and is no longer as it was")
-				r.out.Resumed = false
+		}
+		defer r.claimed.Close(context.WithoutCancel(ctx))
+		var err error
+		if leftover, err = r.standing(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if r.out.Resumed {
+		name := r.scratch()
+		r.doing("verifying " + name + ", which an earlier run has loaded")
+		r.out.Database = name
+		if err := r.verifyAgain(ctx); err != nil {
+			if !errors.Is(err, errDiffers) {
+				return nil, err
 			}
+			if !slices.Contains(r.o.AllowDrop, name) {
+				return nil, r.inTheWay("it was restored from the same backup, and is no longer as it was: " + err.Error())
+			}
+			leftover, r.out.Resumed, r.out.Database = true, false, ""
 		}
 	}
 	if !r.out.Resumed {
@@ -165,29 +181,27 @@ func (r *restore) run(ctx context.Context) (*Restored, error) {
 			return nil, err
 		}
 		defer r.spool.Close()
+		if leftover {
+			r.doing("removing " + r.scratch() + ", which an earlier run has left")
+			if err := r.drop(ctx); err != nil {
+				return nil, err
+			}
+		}
 		if err := r.fill(ctx); err != nil {
 			return nil, r.abandon(ctx, err)
 		}
 	}
-	if err := r.attack(ctx); err != nil {
+	if err := r.finish(ctx); err != nil {
 		if r.test {
 			err = r.abandon(ctx, err)
 		}
 		return r.out, err
 	}
-	if !r.test && !r.inPlace {
-		if err := r.mark(ctx); err != nil {
-			return r.out, err
-		}
-	}
 	switch {
 	case r.test:
 		r.doing("removing " + r.out.Database)
-		if err := r.drop(ctx, r.out.Database); err != nil {
+		if err := r.drop(ctx); err != nil {
 			return r.out, fmt.Errorf("the backup is good, but its test could not be removed: %w", err)
-		}
-		if err := r.sweep(ctx); err != nil {
-			return r.out, fmt.Errorf("the backup is good, but what an earlier test left could not be removed: %w", err)
 		}
 	case r.o.Replace:
 		if err := r.replace(ctx); err != nil {
@@ -195,6 +209,17 @@ func (r *restore) run(ctx context.Context) (*Restored, error) {
 		}
 	}
 	return r.out, nil
+}
+
+// finish marks a database that is as it was, so that another run need not load it again to put it in its place, and
+// has it attacked. One of a test keeps the mark of what may be removed.
+func (r *restore) finish(ctx context.Context) error {
+	if !r.test && !r.inPlace {
+		if err := r.mark(ctx, restoredMark(r.entry.ID)); err != nil {
+			return err
+		}
+	}
+	return r.attack(ctx)
 }
 
 // look finds the archive, and what the server is. It changes nothing.
@@ -355,123 +380,158 @@ func (r *restore) check(ctx context.Context) (err error) {
 	return nil
 }
 
-// The words in the names of databases that are made here.
-const (
-	restoreWord = "restore"
-	testWord    = "restoretest"
-	beforeWord  = "before"
-)
-
-// stampedTime is how a time stands in such a name.
-const stampedTime = "20060102t150405z"
-
-// stamped names a database beside another: db_panchito_restore_20261124t012847z. What is too long for PostgreSQL is cut
-// and given a digest of the whole.
-func stamped(database, word string, at time.Time) string {
-	suffix := "_" + word + "_" + at.UTC().Format(stampedTime)
-	return stem(database, len(suffix)) + suffix
+// scratch is the name of the database that is filled.
+func (r *restore) scratch() string {
+	switch {
+	case r.inPlace:
+		return r.tenant.Database
+	case r.test:
+		return r.tenant.TestDatabase()
+	}
+	return r.tenant.RestoreDatabase()
 }
 
-func stem(database string, suffix int) string {
-	room := state.MaxIdentifier - suffix
-	if len(database) <= room {
-		return database
-	}
-	sum := sha256.Sum256([]byte(database))
-	tail := "_" + hex.EncodeToString(sum[:4])
-	cut := database[:room-len(tail)]
-	for len(cut) > 0 && !validEnd(cut) {
-		cut = cut[:len(cut)-1]
-	}
-	return cut + tail
-}
-
-// validEnd tells whether a text does not end within a character.
-func validEnd(s string) bool { return strings.ToValidUTF8(s, "") == s }
-
-// stampOf gives the time in a name that stamped made, and whether it is one.
-func stampOf(name, database, word string) (time.Time, bool) {
-	suffix := len("_" + word + "_" + stampedTime)
-	if len(name) <= suffix || name[:len(name)-suffix] != stem(database, suffix) {
-		return time.Time{}, false
-	}
-	at, err := time.Parse("_"+word+"_"+stampedTime, name[len(name)-suffix:])
-	return at, err == nil
-}
-
-// copied is the desired state with the tenant alone, in another database.
-func (r *restore) copied(database string) *state.Desired {
+// copied is the desired state with the tenant alone, in the database that is filled.
+func (r *restore) copied() *state.Desired {
 	d := *r.want
 	t := r.tenant
-	t.Database = database
+	t.Database, t.Note = r.scratch(), r.note
 	d.Tenants = []state.Tenant{t}
 	return &d
 }
 
-// restoredMark is what follows the tenant's mark on a database that was restored, and verified.
+// What follows the tenant's mark on a database of a restore: it is not whole yet, or of a test, and may go; it could not
+// be restored, and was to be kept; or it was restored from an archive, and verified.
+const (
+	unfinishedMark = ", being restored"
+	keptMark       = ", could not be restored"
+)
+
 func restoredMark(id string) string { return ", restored from " + id }
 
-// loaded finds a database that an earlier run restored from this very archive, and did not put in its place.
-func (r *restore) loaded(ctx context.Context) (string, error) {
-	databases, err := r.databases(ctx)
-	if err != nil {
-		return "", err
+// inTheWay is the error where a database has the name of the one to be filled.
+func (r *restore) inTheWay(why string) error {
+	name := r.scratch()
+	hint := fmt.Sprintf("put it in place with --replace, rename it, or have it dropped with --allow-drop %s", name)
+	if r.test {
+		hint = "rename it, or drop it by hand"
 	}
-	for _, d := range slices.Backward(databases) {
-		if _, ok := stampOf(d.name, r.tenant.Database, restoreWord); ok &&
-			d.comment == r.tenant.Comment()+restoredMark(r.entry.ID) && d.open {
-			return d.name, nil
+	return &Problem{Text: fmt.Sprintf("there is a database %s already: %s", name, why), Hint: hint, Input: true}
+}
+
+// claim has nobody else fill the same database until the run ends: a lock of a session in the platform's database. It
+// is not the one that an Apply takes, which a restore does time and again.
+func (r *restore) claim(ctx context.Context) error {
+	sum := sha256.Sum256([]byte("zave restore " + r.scratch()))
+	key := int64(binary.BigEndian.Uint64(sum[:]))
+	conn, err := r.openDirectly(ctx, r.want.Instance.Database)
+	if err != nil {
+		return err
+	}
+	var got bool
+	// No server is to end the session because it has nothing to do.
+	if _, err = conn.Exec(ctx, "SET idle_session_timeout = 0"); err == nil {
+		err = conn.QueryRow(ctx, "SELECT pg_catalog.pg_try_advisory_lock($1)", key).Scan(&got)
+	}
+	if err == nil && got {
+		r.claimed = conn
+		return nil
+	}
+	if err == nil {
+		var holder string
+		if holder, err = conn.lockHolder(ctx, key); err == nil {
+			what := "restore"
+			if r.test {
+				what = "restore test"
+			}
+			err = &Problem{
+				Text: fmt.Sprintf("a %s of the tenant %s is under way: %s", what, r.tenant.Name, holder),
+				Hint: "run it again when that has ended",
+			}
 		}
 	}
-	return "", nil
+	return errors.Join(err, conn.Close(context.WithoutCancel(ctx)))
 }
 
-type databaseRow struct {
-	name, comment string
-	open          bool
+// scratchRow is what is known of the database that is filled.
+type scratchRow struct {
+	owner, comment string
+	open, invalid  bool
 }
 
-// databases lists those that are the platform's and marked as the tenant's, by name.
-func (r *restore) databases(ctx context.Context) ([]databaseRow, error) {
-	conn, err := r.home(ctx, r.want)
-	if err != nil {
-		return nil, err
+// find looks for the database that is filled; nil: there is none.
+func (r *restore) find(ctx context.Context, conn *Conn) (*scratchRow, error) {
+	d := &scratchRow{}
+	err := conn.QueryRow(ctx, `
+		SELECT pg_get_userbyid(d.datdba)::text, coalesce(shobj_description(d.oid, 'pg_database'), ''), d.datallowconn,
+			d.datconnlimit = -2
+		FROM pg_database d WHERE d.datname = $1`, r.scratch()).Scan(&d.owner, &d.comment, &d.open, &d.invalid)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	rows, err := conn.Query(ctx, `
-		SELECT d.datname::text, coalesce(shobj_description(d.oid, 'pg_database'), ''), d.datallowconn
-		FROM pg_database d WHERE pg_get_userbyid(d.datdba) = $1 ORDER BY d.datname::text COLLATE "C"`, r.want.Instance.Role)
-	if err != nil {
-		return nil, err
+	return d, err
+}
+
+// ours tells whether a database was made by a restore of this tenant's, and what follows the tenant's mark on it. One
+// that a run has just made, and was killed before it marked it, has no comment; nobody can have come in.
+func (r *restore) ours(d *scratchRow) (note string, ok bool) {
+	switch {
+	case d.owner != r.want.Instance.Role:
+		return "", false
+	case d.comment == "" && !d.open:
+		return unfinishedMark, true
+	case !r.tenant.Owns(d.comment):
+		return "", false
 	}
-	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (databaseRow, error) {
-		var d databaseRow
-		return d, row.Scan(&d.name, &d.comment, &d.open)
-	})
-	return slices.DeleteFunc(all, func(d databaseRow) bool { return !r.tenant.Owns(d.comment) }), err
+	for _, note := range []string{unfinishedMark, keptMark} {
+		if strings.HasSuffix(d.comment, note) {
+			return note, true
+		}
+	}
+	i := strings.LastIndex(d.comment, restoredMark(""))
+	if i < 0 {
+		return "", false
+	}
+	return d.comment[i:], true
+}
+
+// removable tells whether a database may go: what is not whole, and what the options name.
+func (r *restore) removable(d *scratchRow) bool {
+	note, ok := r.ours(d)
+	return ok && (note == unfinishedMark || !r.test && slices.Contains(r.o.AllowDrop, r.scratch()))
+}
+
+// standing looks at what has the name of the database to be filled. It is left by an earlier run and to be removed; or
+// that run loaded this very archive, and this one goes on from there; or it is in the way. It changes nothing.
+func (r *restore) standing(ctx context.Context) (leftover bool, err error) {
+	d, err := r.find(ctx, r.claimed)
+	if err != nil || d == nil {
+		return false, err
+	}
+	note, ok := r.ours(d)
+	switch {
+	case !ok:
+		return false, &Problem{
+			Text:  fmt.Sprintf("there is a database %s already, which no restore has made: it belongs to %s", r.scratch(), d.owner),
+			Hint:  "rename it",
+			Input: true,
+		}
+	case note == restoredMark(r.entry.ID) && !r.test && !d.invalid:
+		r.out.Resumed, r.note = true, note
+		return false, nil
+	case r.removable(d):
+		return true, nil
+	case note == keptMark:
+		return false, r.inTheWay("an earlier run could not restore it, and was to keep it")
+	}
+	return false, r.inTheWay("it was" + strings.TrimPrefix(note, ","))
 }
 
 // fill makes the database, loads it and compares it.
 func (r *restore) fill(ctx context.Context) error {
-	word := restoreWord
-	if r.test {
-		word = testWord
-	}
-	name := stamped(r.tenant.Database, word, r.now)
-	if r.inPlace {
-		name = r.tenant.Database
-	} else {
-		databases, err := r.databases(ctx)
-		if err != nil {
-			return err
-		}
-		if slices.ContainsFunc(databases, func(d databaseRow) bool { return d.name == name }) {
-			return &Problem{Text: "there is a database " + name + " already: another restore began in the same second",
-				Hint: "run it again"}
-		}
-	}
+	name := r.scratch()
 	r.doing("making " + name)
-	desired := r.copied(name)
+	desired := r.copied()
 	// From here on there may be something to remove.
 	r.out.Database = name
 	if _, err := r.Apply(ctx, desired, ApplyOptions{Credentials: r.credentials()}); err != nil {
@@ -809,8 +869,7 @@ var errDiffers = errors.New("it is not what was backed up")
 
 // verifyAgain verifies what an earlier run has loaded.
 func (r *restore) verifyAgain(ctx context.Context) error {
-	// The comment of that run goes meanwhile, so that a plan has nothing to do.
-	if _, err := r.Apply(ctx, r.copied(r.out.Database), ApplyOptions{}); err != nil {
+	if _, err := r.Apply(ctx, r.copied(), ApplyOptions{}); err != nil {
 		return err
 	}
 	return r.verify(ctx)
@@ -850,7 +909,7 @@ func enumerate(all []string) string {
 // planned holds that a plan for the database has nothing to do, so that owners, members, grants and settings are as
 // they should be.
 func (r *restore) planned(ctx context.Context, name string) error {
-	plan, _, err := r.Plan(ctx, r.copied(name), state.Options{}, nil)
+	plan, _, err := r.Plan(ctx, r.copied(), state.Options{}, nil)
 	if err != nil {
 		return err
 	}
@@ -870,9 +929,9 @@ func (r *restore) planned(ctx context.Context, name string) error {
 			wrong = append(wrong, f.Message)
 		}
 	}
-	if super > 0 && r.want.Instance.Strict {
-		r.out.Warnings = append(r.out.Warnings, fmt.Sprintf(
-			"%s lacks what only a superuser can do, as a new database does: run `zave db apply` as one", name))
+	warning := name + " lacks what only a superuser can do, as a new database does: run `zave db apply` as one"
+	if super > 0 && r.want.Instance.Strict && !slices.Contains(r.out.Warnings, warning) {
+		r.out.Warnings = append(r.out.Warnings, warning)
 	}
 	if len(wrong) > 0 {
 		return &Problem{
@@ -883,67 +942,142 @@ func (r *restore) planned(ctx context.Context, name string) error {
 	return nil
 }
 
-// mark says on the database what it is, so that another run need not load it again to put it in its place.
-func (r *restore) mark(ctx context.Context) error {
+// mark says on the database what it is.
+func (r *restore) mark(ctx context.Context, note string) error {
 	conn, err := r.home(ctx, r.want)
 	if err != nil {
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	comment := r.tenant.Comment() + restoredMark(r.entry.ID)
-	_, err = conn.Exec(ctx, "COMMENT ON DATABASE "+state.Ident(r.out.Database)+" IS "+state.Literal(comment))
+	comment := r.tenant.Comment() + note
+	_, err = conn.Exec(ctx, "COMMENT ON DATABASE "+state.Ident(r.scratch())+" IS "+state.Literal(comment))
+	r.note = note
 	return err
 }
 
-// attack runs the verification that was asked for, and holds what it says of the attacks and of this tenant.
+// attack runs the verification that was asked for, on throw-away tenants and on the restored database itself, and holds
+// what it says of the attacks and of this tenant. The database has to be what it was afterwards, row for row.
+//
+// The strict profile takes a superuser, for throw-away tenants as for any; without one the rest is tried, and it says so.
 func (r *restore) attack(ctx context.Context) error {
 	if r.o.Verify == nil {
 		return nil
 	}
-	r.doing("attacking")
-	report, err := r.Verify(ctx, r.copied(r.out.Database), *r.o.Verify)
+	name := r.scratch()
+	r.doing("attacking " + name)
+	o := *r.o.Verify
+	o.on = &target{tenant: r.copied().Tenants[0], passwords: r.credentials()}
+	strict := o.Strict || r.want.Instance.Strict
+	if strict {
+		var err error
+		if o.without, err = r.limited(ctx); err != nil {
+			return err
+		}
+	}
+	report, err := r.Verify(ctx, r.copied(), o)
 	r.out.Report = report
 	if err != nil {
 		return err
 	}
 	ours := *report
 	ours.Results = slices.DeleteFunc(slices.Clone(report.Results), func(res Result) bool {
-		return res.Kind == "audit" && res.Tenant != r.tenant.Name
+		// What only a superuser could have done to a new database has been told of.
+		return res.Kind == "audit" && (res.Tenant != r.tenant.Name ||
+			o.without != "" && strings.HasPrefix(res.ID, "audit/needs-superuser/"))
 	})
-	verdict := ours.Verdict()
-	if verdict == Holds {
-		return nil
-	}
-	var wrong []string
-	for _, res := range ours.Results {
-		if res.Outcome == Failed || res.Outcome == Errored {
-			wrong = append(wrong, res.ID+": "+res.Message)
+	if verdict := ours.Verdict(); verdict != Holds {
+		var wrong []string
+		for _, res := range ours.Results {
+			if res.Outcome == Failed || res.Outcome == Errored {
+				wrong = append(wrong, res.ID+": "+res.Message)
+			}
+		}
+		return &Problem{
+			Text:  fmt.Sprintf("the restored database %s is as it was, but %s: %s", name, verdict, enumerate(wrong)),
+			Hint:  "`zave db verify` says more",
+			Input: verdict == Broken,
 		}
 	}
-	return &Problem{
-		Text:  fmt.Sprintf("the restored database %s is as it was, but %s: %s", r.out.Database, verdict, enumerate(wrong)),
-		Hint:  "`zave db verify` says more",
-		Input: verdict == Broken,
+	if err := r.tried(report, o.without); err != nil {
+		return err
 	}
+	r.doing("verifying " + name + " again")
+	if err := r.verify(ctx); err != nil {
+		return fmt.Errorf("after the attacks: %w", err)
+	}
+	return nil
+}
+
+// limited says why the strict profile cannot be brought to a database by who connects; empty: it can.
+func (r *restore) limited(ctx context.Context) (string, error) {
+	conn, err := r.home(ctx, r.want)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	var user string
+	var super bool
+	err = conn.QueryRow(ctx, "SELECT session_user::text, rolsuper FROM pg_roles WHERE rolname = session_user").
+		Scan(&user, &super)
+	if err != nil || super {
+		return "", err
+	}
+	return "the strict profile takes a superuser, and " + user + " is none", nil
+}
+
+// tried holds that attacks and legitimate work were tried on the restored database, and tells of what was not.
+func (r *restore) tried(report *Report, without string) error {
+	on := &Report{Attacks: true}
+	left := map[string]int{}
+	for _, res := range report.Results {
+		if res.Tenant == r.tenant.Name && res.Kind != "audit" {
+			on.Results = append(on.Results, res)
+			left[res.Message]++
+		}
+	}
+	if on.Verdict() != Holds {
+		return &Problem{
+			Text: fmt.Sprintf("the restored database %s is as it was, and nothing could be tried on it", r.scratch()),
+			Hint: "the tenant's logins may have all their connections in use: run it again",
+		}
+	}
+	for _, why := range []string{without, noConnections} {
+		if n := left[why]; why != "" && n > 0 {
+			r.out.Warnings = append(r.out.Warnings, fmt.Sprintf("%d attacks were not tried: %s", n, why))
+		}
+	}
+	return nil
+}
+
+// keep marks a database that could not be restored, and is to be looked at.
+func (r *restore) keep(ctx context.Context) error {
+	if d, err := r.find(ctx, r.claimed); err != nil || d == nil {
+		return err
+	}
+	return r.mark(ctx, keptMark)
 }
 
 // abandon removes a database that could not be restored, unless it is to be looked at.
 func (r *restore) abandon(ctx context.Context, err error) error {
 	name := r.out.Database
-	if name == "" || r.inPlace || r.out.Resumed || r.o.Keep && !r.test {
+	if name == "" || r.inPlace || r.out.Resumed {
 		return err
 	}
 	// Also where the context is why.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
-	if e := r.drop(ctx, name); e != nil {
+	end, what := r.drop, "removed"
+	if r.o.Keep && !r.test {
+		end, what = r.keep, "marked"
+	}
+	if e := end(ctx); e != nil {
 		var p *Problem
 		if errors.As(explainArchive(err), &p) {
 			q := *p
-			q.Text += fmt.Sprintf("; and %s, which is left, could not be removed: %v", name, explainArchive(e))
+			q.Text += fmt.Sprintf("; and %s, which is left, could not be %s: %v", name, what, explainArchive(e))
 			return &q
 		}
-		return errors.Join(err, fmt.Errorf("remove %s: %w", name, e))
+		return errors.Join(err, fmt.Errorf("%s is left, and could not be %s: %w", name, what, e))
 	}
 	return err
 }

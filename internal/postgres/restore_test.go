@@ -283,14 +283,11 @@ func TestRestoreAsTenant(t *testing.T) {
 			"CREATE MATERIALIZED VIEW app.m AS SELECT app.witness(n) FROM app.t")
 		v := newVault(t, major)
 		v.backup(t, p, "alpha")
+		o := v.restoreOptions(p)
+		o.Replace = true
 		for who, s := range map[string]*Server{"the platform's role": p.platform(t), "a superuser": p.superuser(t)} {
-			o := v.restoreOptions(p)
-			if who == "a superuser" {
-				o.At = ""
-				o.Replace = true
-			}
-			if _, err := s.Restore(t.Context(), p.want, "alpha", o); err != nil {
-				t.Errorf("by %s: %v", who, err)
+			if done, err := s.Restore(t.Context(), p.want, "alpha", o); err != nil || done.Resumed {
+				t.Errorf("by %s: %+v %v", who, done, err)
 			}
 		}
 		// One that only works with somebody else's search_path, which is the commonest way not to be restorable.
@@ -496,7 +493,7 @@ func TestReplace(t *testing.T) {
 					t.Errorf("%s: a session in the old database goes on", who)
 				}
 			}
-			if _, ok := stampOf(done.Before, "db_alpha", beforeWord); !ok || done.Database != "db_alpha" || done.Dropped {
+			if !strings.HasPrefix(done.Before, "db_alpha_before_") || done.Database != "db_alpha" || done.Dropped {
 				t.Errorf("%s: %+v", who, done)
 			}
 			want := []string{
@@ -565,17 +562,55 @@ func TestReplaceLater(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.as(t, used.Database, "alpha_app", "DELETE FROM app.goods WHERE id = 5")
-		pgtest.Wait(t, "the next second", func() bool {
-			return p.Rows(t, "postgres", "SELECT to_char(now() AT TIME ZONE 'UTC', '"+`YYYYMMDD"t"HH24MISS"z"`+"')")[0] > used.Database[len(used.Database)-16:]
-		})
-		done, err = s.Restore(ctx, p.want, "alpha", o)
-		if err != nil || done.Resumed || len(done.Warnings) != 1 || !strings.Contains(done.Warnings[0], used.Database) || goods(t, p, "db_alpha") != "10" {
-			t.Errorf("%+v, %v", done, err)
+		in := func(text string) {
+			t.Helper()
+			before := everything(t, p)
+			_, err = s.Restore(ctx, p.want, "alpha", o)
+			says(t, err, "there is a database db_alpha-restore already: it was restored from ", "--allow-drop db_alpha-restore")
+			says(t, err, text, "")
+			if after := everything(t, p); !slices.Equal(before, after) {
+				t.Errorf("the server has changed:\n%s", difference(before, after))
+			}
 		}
+		in(`the same backup, and is no longer as it was: the restored database db_alpha-restore is not what was backed up: table`)
 		if goods(t, p, used.Database) != "9" {
 			t.Error("the one that was used is not as it was")
 		}
+		second := v.backup(t, p, "alpha").Manifest.ID
+		in(used.Manifest.ID)
+		// The names of others do not help; its own does, for a newer backup as for the same.
+		o.AllowDrop = []string{"db_alpha-test"}
+		in(used.Manifest.ID)
+		o.AllowDrop, o.At, o.Replace = []string{"db_alpha-restore"}, used.Manifest.ID, false
+		done, err = s.Restore(ctx, p.want, "alpha", o)
+		if err != nil || done.Resumed || goods(t, p, "db_alpha-restore") != "10" {
+			t.Errorf("%+v, %v", done, err)
+		}
+		o.At, o.Replace = "", true
+		done, err = s.Restore(ctx, p.want, "alpha", o)
+		if err != nil || done.Resumed || done.Manifest.ID != second || done.Database != "db_alpha" || goods(t, p, "db_alpha") != "10" {
+			t.Errorf("%+v, %v", done, err)
+		}
 		p.clean(t)
+		// What was kept although it could not be restored is not dropped by the next run either.
+		o.AllowDrop, o.Replace, o.Keep = nil, false, true
+		kept, cancel := context.WithCancel(ctx)
+		o.Progress = func(doing string) {
+			if strings.HasPrefix(doing, "granting ") {
+				cancel()
+			}
+		}
+		if _, err := s.Restore(kept, p.want, "alpha", o); !errors.Is(err, context.Canceled) {
+			t.Errorf("%v", err)
+		}
+		o.Progress = nil
+		_, err = s.Restore(ctx, p.want, "alpha", o)
+		says(t, err, "db_alpha-restore already: an earlier run could not restore it, and was to keep it", "--allow-drop db_alpha-restore")
+		// But half of one, that a killed run has left, is.
+		p.Exec(t, "postgres", `COMMENT ON DATABASE "db_alpha-restore" IS 'zave: tenant alpha, spec sha256:alpha, being restored'`)
+		if _, err := s.Restore(ctx, p.want, "alpha", o); err != nil {
+			t.Error(err)
+		}
 	})
 }
 
@@ -677,37 +712,90 @@ func TestRestoreTest(t *testing.T) {
 		v := newVault(t, major)
 		v.backup(t, p, "alpha")
 		s, ctx := p.platform(t), t.Context()
-		// Of a test that was killed two days ago, of one that may still run, of a restore, and a name that happens to look so.
-		stray := func(name, comment string) {
-			p.Exec(t, "postgres", `CREATE DATABASE "`+name+`" TEMPLATE template0 OWNER platform_bootstrap`)
+		const name, mark = "db_alpha-test", "zave: tenant alpha, spec sha256:alpha"
+		stray := func(owner, comment string, open bool) func() {
+			p.Exec(t, "postgres", `CREATE DATABASE "`+name+`" TEMPLATE template0 OWNER `+owner)
 			if comment != "" {
 				p.Exec(t, "postgres", `COMMENT ON DATABASE "`+name+`" IS '`+comment+`'`)
 			}
+			p.Exec(t, "postgres", fmt.Sprintf(`ALTER DATABASE "%s" ALLOW_CONNECTIONS %v`, name, open))
+			return func() { p.Exec(t, "postgres", `DROP DATABASE "`+name+`" WITH (FORCE)`) }
 		}
-		const mark = "zave: tenant alpha, spec sha256:alpha"
-		now := time.Now()
-		old := stamped("db_alpha", testWord, now.Add(-48*time.Hour))
-		stray(old, mark)
-		stray(stamped("db_alpha", testWord, now.Add(-time.Hour)), mark)
-		stray(stamped("db_alpha", restoreWord, now.Add(-48*time.Hour)), mark)
-		stray(stamped("db_alpha", testWord, now.Add(-72*time.Hour)), "")
-		stray(stamped("db_alpha", testWord, now.Add(-96*time.Hour)), "zave: tenant beta, spec sha256:beta")
 		before := everything(t, p)
-		done, err := s.RestoreTest(ctx, p.want, "alpha", v.restoreOptions(p))
-		if err != nil {
-			t.Fatal(err)
+		test := func(why string) {
+			t.Helper()
+			done, err := s.RestoreTest(ctx, p.want, "alpha", v.restoreOptions(p))
+			if err != nil {
+				t.Fatalf("%s: %v", why, err)
+			}
+			if done.Database != name || len(done.Warnings) > 0 {
+				t.Errorf("%s: %+v", why, done)
+			}
+			if after := everything(t, p); !slices.Equal(before, after) {
+				t.Errorf("%s: the server has changed:\n%s", why, difference(before, after))
+			}
 		}
-		if _, ok := stampOf(done.Database, "db_alpha", testWord); !ok || len(done.Warnings) > 0 {
-			t.Errorf("%+v", done)
+		test("where there is none")
+		// What a killed test has left goes; what bears the name and is not a test's stays, and is told of.
+		stray("platform_bootstrap", "", false)
+		test("where one was just made")
+		stray("platform_bootstrap", "zave: tenant alpha, spec sha256:older, being restored", true)
+		test("where one was left half-way")
+		for _, c := range []struct{ owner, comment, text string }{
+			{"platform_bootstrap", mark, "which no restore has made: it belongs to platform_bootstrap"},
+			{"platform_bootstrap", "", "which no restore has made"},
+			{"platform_bootstrap", "zave: tenant beta, spec sha256:beta, being restored", "which no restore has made"},
+			{"platform_bootstrap", mark + ", from before the restore of x", "which no restore has made"},
+			{"postgres", mark + ", being restored", "which no restore has made: it belongs to postgres"},
+			{"platform_bootstrap", mark + ", restored from x", "it was restored from x"},
+			{"platform_bootstrap", mark + ", could not be restored", "was to keep it"},
+		} {
+			drop := stray(c.owner, c.comment, true)
+			was := everything(t, p)
+			o := v.restoreOptions(p)
+			o.AllowDrop = []string{name}
+			_, err := s.RestoreTest(ctx, p.want, "alpha", o)
+			says(t, err, "there is a database db_alpha-test already", "rename it")
+			says(t, err, c.text, "")
+			if is := everything(t, p); !slices.Equal(was, is) {
+				t.Errorf("%q: the server has changed:\n%s", c.comment, difference(was, is))
+			}
+			drop()
 		}
-		after := everything(t, p)
-		want := slices.DeleteFunc(slices.Clone(before), func(line string) bool { return strings.Contains(line, old) })
-		if len(want) != len(before)-1 || !slices.Equal(want, after) {
-			t.Errorf("the server has changed:\n%s", difference(before, after))
+		// Of two at once, the second is refused, and does not disturb the first; another tenant's is none of them.
+		stock(t, p, "beta")
+		v.backup(t, p, "beta")
+		before = everything(t, p)
+		o := v.restoreOptions(p)
+		second := 0
+		o.Progress = func(doing string) {
+			if strings.HasPrefix(doing, "loading ") {
+				second++
+				_, err := s.RestoreTest(ctx, p.want, "alpha", v.restoreOptions(p))
+				says(t, err, `a restore test of the tenant alpha is under way: another run (process `, "when that has ended")
+				if _, err := s.RestoreTest(ctx, p.want, "beta", v.restoreOptions(p)); err != nil {
+					t.Errorf("a neighbour's test beside it: %v", err)
+				}
+			}
 		}
+		if _, err := s.RestoreTest(ctx, p.want, "alpha", o); err != nil || second != 1 {
+			t.Errorf("%d beside: %v", second, err)
+		}
+		// One that has lost its lock removes nothing: somebody else may fill the database.
+		o.Progress = func(doing string) {
+			if strings.HasPrefix(doing, "removing ") {
+				p.Rows(t, "postgres", `SELECT pg_terminate_backend(pid, 60000) FROM pg_locks
+					WHERE locktype = 'advisory' AND granted AND classid <> 0 AND database = (SELECT oid FROM pg_database WHERE datname = 'zave')`)
+			}
+		}
+		_, err := s.RestoreTest(ctx, p.want, "alpha", o)
+		says(t, err, "the session that keeps others from filling db_alpha-test has ended, and so it stays", "run the same again")
+		if got := p.databases(t); len(got) != 3 {
+			t.Errorf("databases %q", got)
+		}
+		test("after one that has lost its lock")
 		// One that is interrupted removes what it made; and so does one with a broken archive.
 		interrupted, cancel := context.WithCancel(ctx)
-		o := v.restoreOptions(p)
 		o.Progress = func(doing string) {
 			if strings.HasPrefix(doing, "verifying ") {
 				cancel()
@@ -716,37 +804,18 @@ func TestRestoreTest(t *testing.T) {
 		if _, err := s.RestoreTest(interrupted, p.want, "alpha", o); !errors.Is(err, context.Canceled) {
 			t.Errorf("interrupted: %v", err)
 		}
-		if now := everything(t, p); !slices.Equal(after, now) {
-			t.Errorf("the interrupted one leaves:\n%s", difference(after, now))
+		if now := everything(t, p); !slices.Equal(before, now) {
+			t.Errorf("the interrupted one leaves:\n%s", difference(before, now))
 		}
 	})
 }
 
-func TestStamped(t *testing.T) {
+func TestBeforeName(t *testing.T) {
 	at := time.Date(2026, 11, 24, 1, 28, 47, 0, time.UTC)
-	seen := map[string]string{}
-	for _, name := range []string{"db", "db_panchito", strings.Repeat("x", 31), strings.Repeat("x", 39), strings.Repeat("x", 63), strings.Repeat("x", 62) + "y",
-		strings.Repeat("ü", 31), "a b\"c", "db_restore_20261124t012847z"} {
-		for _, word := range []string{restoreWord, testWord, beforeWord} {
-			got := stamped(name, word, at.In(time.FixedZone("", 7200)))
-			if len(got) > state.MaxIdentifier || !validEnd(got) || seen[got] != "" {
-				t.Errorf("%q: %q (%d bytes), as of %q", name, got, len(got), seen[got])
-			}
-			seen[got] = name
-			if when, ok := stampOf(got, name, word); !ok || !when.Equal(at) {
-				t.Errorf("%q: %v %v", got, when, ok)
-			}
-			for _, other := range []string{restoreWord, testWord, beforeWord} {
-				if _, ok := stampOf(got, name, other); ok != (other == word) {
-					t.Errorf("%q is one of %s: %v", got, other, ok)
-				}
-			}
-			if _, ok := stampOf(got, name+"z", word); ok {
-				t.Errorf("%q is another's too", got)
-			}
-		}
-	}
-	if got := stamped("db_panchito", restoreWord, at); got != "db_panchito_restore_20261124t012847z" {
+	if got := beforeName("db_panchito", at.In(time.FixedZone("", 7200))); got != "db_panchito_before_20261124t012847z" {
 		t.Error(got)
+	}
+	if got := beforeName(strings.Repeat("x", 63), at); len(got) != state.MaxIdentifier {
+		t.Errorf("%q has %d bytes", got, len(got))
 	}
 }

@@ -53,7 +53,8 @@ type Rotated struct {
 	ValidUntil    time.Time // of Login, by the server's clock
 	PreviousUntil time.Time // of the last of Previous; zero, if there is none
 	Files         []string  // that were written
-	Resumed       bool      // a rotation that had been stopped half-way was brought to its end, and no other one begun
+	Resumed       bool      // a rotation that had been begun before was brought to its end, and no other one begun
+	Found         string    // what was found of it, and what became of that: a sentence; empty unless Resumed
 	Sessions      int       // of the previous logins that go on
 	Ended         int       // of the previous logins that were ended
 }
@@ -65,7 +66,9 @@ type Rotated struct {
 //
 // Which login is the newest is read from the server, where its VALID UNTIL is the latest. All times are the server's. A
 // rotation that was stopped at any point is brought to its end by the next one, with the password that was written, if
-// it was; and no login that clients may still use gets another password without Force.
+// it was; and no login that clients may still use gets another password without Force. Of a rotation that came to its
+// end with a longer grace than this one is asked for, the server shows the same as of one that was stopped: its grace is
+// cut short, but with Force and where nothing says that it was stopped, the other login gets a new password.
 //
 // A *Problem about the input says what was refused.
 func (s *Server) Rotate(ctx context.Context, want *state.Desired, tenant string, o RotateOptions) (*Rotated, error) {
@@ -150,20 +153,30 @@ func (r *rotation) run(ctx context.Context, want *state.Desired) (*Rotated, erro
 	}
 	out := handout{dir: r.o.Out, tenant: r.t.Name}
 
-	password := ""
+	stopped := false
+	if resumed {
+		if stopped, err = r.stopped(ctx, out, next); err != nil {
+			return nil, err
+		}
+		if r.o.Force && !stopped && r.handedOut(out, logins[next]) {
+			next, resumed = r.other(next), false
+		}
+	}
+	password, found := "", ""
 	if resumed {
 		if password, err = r.known(ctx, out, next); err != nil {
 			return nil, err
 		}
-		if password == "" && logins[next].sessions > 0 && !r.o.Force {
+		if password == "" && logins[next].sessions > 0 {
 			return nil, &Problem{
-				Text: fmt.Sprintf("a rotation to %s was stopped half-way, its password is not in %s, and clients use it", next,
-					out.place()),
-				Hint: "give that password, or the directory that it was written to; --force sets another one, and those clients " +
-					"fail",
+				Text: fmt.Sprintf("a rotation to %s was stopped half-way, or its grace is not over; its password is not in %s, "+
+					"and clients use it", next, out.place()),
+				Hint: fmt.Sprintf("give that password, or the directory that it was written to; --force gives %s another one, "+
+					"and whoever uses that fails", r.other(next)),
 				Input: true,
 			}
 		}
+		found = r.found(now, logins, next, stopped, password != "")
 	}
 	if password == "" {
 		if password, err = r.set(ctx, out, next, now, logins); err != nil {
@@ -180,7 +193,7 @@ func (r *rotation) run(ctx context.Context, want *state.Desired) (*Rotated, erro
 		}
 		return nil, problem
 	}
-	done := &Rotated{Tenant: r.t.Name, Login: next, Resumed: resumed}
+	done := &Rotated{Tenant: r.t.Name, Login: next, Resumed: resumed, Found: found}
 	if r.o.Out != "" {
 		r.o.Progress("write the new name and password to " + out.place())
 		if done.Files, err = out.publish(next, password); err != nil {
@@ -345,6 +358,72 @@ func date(l *appLogin) string {
 		return "for ever"
 	}
 	return l.until.Format(time.RFC3339)
+}
+
+// other is the login that takes turns with one.
+func (r *rotation) other(login string) string {
+	if login == r.t.Roles.AppA {
+		return r.t.Roles.AppB
+	}
+	return r.t.Roles.AppA
+}
+
+// stopped tells whether something says that the rotation to a login was stopped: what it was about to hand out, or that
+// its password is given.
+func (r *rotation) stopped(ctx context.Context, out handout, login string) (bool, error) {
+	if r.o.Out != "" {
+		if user, _, err := readLogin(out.staged()); err == nil && user == login {
+			return true, nil
+		}
+	}
+	if r.o.Password == "" {
+		return false, nil
+	}
+	err := r.prove(ctx, login, r.o.Password)
+	if code(err) == codeInvalidPassword {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// handedOut tells whether clients have the password of a login, as far as that shows.
+func (r *rotation) handedOut(out handout, login *appLogin) bool {
+	if login.sessions > 0 {
+		return true
+	}
+	if r.o.Out == "" {
+		return false
+	}
+	user, _, err := readLogin(out.place())
+	return err == nil && user == login.role
+}
+
+// found says what there was of a rotation that had been begun, and what becomes of it.
+func (r *rotation) found(now time.Time, logins map[string]*appLogin, next string, stopped, known bool) string {
+	if stopped {
+		return fmt.Sprintf("a rotation to %s that was stopped has been brought to its end", next)
+	}
+	var before *appLogin
+	end := now.Add(r.o.Grace)
+	for _, role := range []string{r.t.Roles.App, r.other(next)} {
+		l := logins[role]
+		if l.may(end, role == r.t.Roles.App) && (before == nil || before.dated && (!l.dated || l.until.After(before.until))) {
+			before = l
+		}
+	}
+	until := "for ever"
+	if before.dated {
+		until = date(before)
+		if !before.endless {
+			until = "until " + until
+		}
+	}
+	text := fmt.Sprintf("a rotation to %s was found, and %s could log in %s, for longer than the grace that is asked for: "+
+		"either it was stopped, or its grace was longer; ", next, before.role, until)
+	if known {
+		return text + "that grace has been cut short, and no new password was made"
+	}
+	return text + fmt.Sprintf("its password was not found, so that %s has a new one", next)
 }
 
 // known looks for the password that a rotation that was stopped has given to a login.

@@ -467,6 +467,85 @@ func TestRotateFaults(t *testing.T) {
 	})
 }
 
+// TestRotateGrace asks for a rotation while the grace of the one before runs, with a shorter one: what is found is said,
+// and with Force nobody keeps a password that is to be used no longer.
+func TestRotateGrace(t *testing.T) {
+	major := pgtest.Majors()[0]
+	s := setStage(t, major)
+	roles := s.t.Roles
+	s.rotate(t, RotateOptions{Out: s.out, Grace: DefaultGrace})
+	_, first := s.written(t)
+	ended := func(role, password string) {
+		t.Helper()
+		if got := code(login(s.Server, s.t.Database, role, password)); got != codeInvalidPassword {
+			t.Errorf("%s can still log in: %q", role, got)
+		}
+	}
+
+	// Without Force the grace is cut short, and that is said.
+	done := s.rotate(t, RotateOptions{Out: s.out, Grace: time.Hour})
+	role, password := s.written(t)
+	if role != roles.AppA || password != first || done.Login != role || !done.Resumed {
+		t.Errorf("%s has another password: %+v", role, done)
+	}
+	for _, text := range []string{
+		"a rotation to alpha_app_a was found, and alpha_app could log in until 2", "either it was stopped, or its grace was longer",
+		"that grace has been cut short, and no new password was made",
+	} {
+		if !strings.Contains(done.Found, text) {
+			t.Errorf("what was found: %q, without %q", done.Found, text)
+		}
+	}
+	if got := s.until(t, roles.App); got != "01:00" {
+		t.Errorf("%s is valid for %s", roles.App, got)
+	}
+
+	// With it the other login gets a password, and those before end.
+	done = s.rotate(t, RotateOptions{Out: s.out, Force: true})
+	role, second := s.written(t)
+	if role != roles.AppB || second == first || done.Resumed || done.Found != "" ||
+		!slices.Equal(done.Previous, []string{roles.App, roles.AppA}) {
+		t.Errorf("%s: %+v", role, done)
+	}
+	ended(roles.AppA, first)
+	ended(roles.App, s.password[roles.App])
+	s.settled(t)
+
+	// What lies there to be handed out shows that one was stopped, and so does its password: with Force, too.
+	before := func() {
+		t.Helper()
+		s.pg.Exec(t, "postgres", `DO $$ BEGIN
+			EXECUTE format('ALTER ROLE alpha_app_a VALID UNTIL %L', clock_timestamp() + interval '30 days');
+		END $$`)
+	}
+	before()
+	if err := (handout{s.out, "alpha"}).stage(roles.AppB, second); err != nil {
+		t.Fatal(err)
+	}
+	const stopped = "a rotation to alpha_app_b that was stopped has been brought to its end"
+	if done = s.rotate(t, RotateOptions{Out: s.out, Force: true}); done.Login != roles.AppB || done.Found != stopped {
+		t.Errorf("%+v", done)
+	}
+	before()
+	done = s.rotate(t, RotateOptions{Out: s.out, Password: second, Force: true})
+	if role, password = s.written(t); done.Found != stopped || role != roles.AppB || password != second {
+		t.Errorf("%+v", done)
+	}
+
+	// Nobody has the password that the newest login was given last: it is that one that gets another.
+	before()
+	if err := os.RemoveAll(filepath.Join(s.out, "alpha")); err != nil {
+		t.Fatal(err)
+	}
+	done = s.rotate(t, RotateOptions{Out: s.out, Force: true})
+	role, password = s.written(t)
+	if role != roles.AppB || password == second || !strings.HasSuffix(done.Found, "so that alpha_app_b has a new one") {
+		t.Errorf("%+v", done)
+	}
+	ended(roles.AppB, second)
+	s.settled(t)
+}
+
 // TestRotateLost loses what a rotation has written, at each point where that can be.
 func TestRotateLost(t *testing.T) {
 	major := pgtest.Majors()[0]

@@ -26,7 +26,7 @@ type seed struct {
 	Conf        map[string]string
 	Restart     bool
 	HBA         struct{ First, Last, Only []string }
-	Hold        *struct{ In, As, Then string }
+	Hold        *struct{ In, As, Name, Then string }
 	Blind       bool
 	Credentials bool
 	Attack      string
@@ -271,6 +271,9 @@ func (g *garden) sow(t *testing.T, s *seed) (weed func()) {
 		if held, err = g.admin.Login(ctx, s.Hold.In, s.Hold.As, password); err != nil {
 			t.Fatal(err)
 		}
+		if _, err := held.Exec(ctx, "SET application_name = "+state.Literal(s.Hold.Name)); err != nil {
+			t.Fatal(err)
+		}
 		if s.Hold.Then != "" {
 			g.run(t, []seedSQL{{SQL: s.Hold.Then}})
 		}
@@ -279,7 +282,7 @@ func (g *garden) sow(t *testing.T, s *seed) (weed func()) {
 	return func() {
 		t.Helper()
 		if held != nil {
-			held.Close(ctx)
+			held.leave(ctx)
 		}
 		if s.HBA.First != nil || s.HBA.Last != nil || s.HBA.Only != nil {
 			g.SetHBA(t, g.hba...)

@@ -32,6 +32,10 @@ type VerifyOptions struct {
 	Waiting func(holder string)
 	// Progress is called after each check, from several goroutines, but one call at a time.
 	Progress func(done, total int, what string)
+
+	on *target // a tenant's database to attack, too
+	// without is why the attacks of the strict profile are left out, whatever the specs ask for; empty: they are not.
+	without string
 }
 
 // codeDependent is of a role that cannot be dropped yet: something depends on it.
@@ -62,7 +66,7 @@ func (s *Server) verify(ctx context.Context, want *state.Desired, o VerifyOption
 		return nil, err
 	}
 	report := &Report{Cluster: want.Cluster, Profile: "standard", Attacks: !o.AuditOnly, Partial: len(o.Categories) > 0}
-	strict := o.Strict || want.Instance.Strict
+	strict := (o.Strict || want.Instance.Strict) && o.without == ""
 	if strict {
 		report.Profile = "strict"
 	}
@@ -102,7 +106,7 @@ func known(suite *attack.Suite, categories []string) error {
 
 // auditResults compares what is with what is planned, and gives each deviation.
 func (s *Server) auditResults(ctx context.Context, want *state.Desired, o VerifyOptions, report *Report) ([]Result, error) {
-	live, err := s.InspectAudit(ctx, want)
+	live, err := s.InspectAudit(ctx, only(want, o.Tenants))
 	if err != nil {
 		return nil, err
 	}
@@ -141,11 +145,8 @@ func auditPlan(want *state.Desired, plan *state.Plan, tenants []string) []Result
 	}
 	for _, f := range plan.Findings {
 		r := Result{
-			ID: "audit/" + f.ID, Severity: string(f.Severity), Tenant: f.Tenant, Where: f.Database, Outcome: Failed,
+			ID: f.Name(), Severity: string(f.Severity), Tenant: f.Tenant, Where: f.Database, Outcome: Failed,
 			Message: f.Message, Fix: f.Hint,
-		}
-		if f.Object != "" {
-			r.ID += "/" + f.Object
 		}
 		if f.Severity == state.Low {
 			r.Outcome = Noted
@@ -197,25 +198,35 @@ func (s *Server) attack(ctx context.Context, want *state.Desired, suite *attack.
 		return nil, err
 	}
 	results, err = p.run(ctx, s, base, suite, o)
+	if err == nil && o.on != nil {
+		var more []Result
+		more, err = p.runOn(ctx, s, base, suite, o)
+		results = append(results, more...)
+	}
 	return results, cmp.Or(ctx.Err(), err)
 }
 
 // run runs the suite, or what the options choose of it, against the throw-away tenants.
 func (p *probes) run(ctx context.Context, s *Server, base *pgconn.Config, suite *attack.Suite, o VerifyOptions) (
 	[]Result, error) {
+	return p.runner(ctx, s, base, chosen(suite, o.Categories), o).run(ctx)
+}
+
+// runner makes one that has the throw-away tenants attack each other.
+func (p *probes) runner(ctx context.Context, s *Server, base *pgconn.Config, suite *attack.Suite, o VerifyOptions) *runner {
 	r := &runner{
 		arena: &arena{
 			want: p.want, own: p.want.Tenants[0], victim: p.want.Tenants[1], passwords: p.passwords,
-			strict: p.want.Instance.Strict, verifier: p.verifiers[p.want.Tenants[1].Roles.AppB],
+			strict: p.want.Instance.Strict, without: o.without, verifier: p.verifiers[p.want.Tenants[1].Roles.AppB],
 			pgDump: dumps(ctx, o.PgDump, p.version),
 			base:   base, platform: s.config.Config, major: p.version / 10000, superuser: p.superuser, facts: p.facts,
 		},
-		suite: chosen(suite, o.Categories), parallel: o.Sessions, progress: o.Progress,
+		suite: suite, parallel: o.Sessions, progress: o.Progress,
 	}
 	if r.parallel <= 0 {
 		r.parallel = 4
 	}
-	return r.run(ctx)
+	return r
 }
 
 // dumps gives the path of pg_dump where it reads a server of the version: one that is older does not, and a control that

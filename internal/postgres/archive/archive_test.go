@@ -482,6 +482,16 @@ func (f *faulty) Remove(ctx context.Context, name string) error {
 	return f.Store.Remove(ctx, name)
 }
 
+// rewording keeps the reason of an error to itself, as a client of S3 may.
+type rewording struct{ Store }
+
+func (r rewording) Put(ctx context.Context, name string, body io.Reader, size int64) error {
+	if err := r.Store.Put(ctx, name, body, size); err != nil {
+		return fmt.Errorf("it could not be stored: %v", err)
+	}
+	return nil
+}
+
 // TestWriteFails: whatever fails, there is either the archive or none.
 func TestWriteFails(t *testing.T) {
 	b := newBench(t)
@@ -497,6 +507,19 @@ func TestWriteFails(t *testing.T) {
 	t.Run("the dump fails", func(t *testing.T) {
 		broken := errors.New("pg_dump broke")
 		err := b.writer().Write(t.Context(), b.manifest(alpha(), day), func(_ context.Context, w io.Writer) error {
+			_, _ = w.Write(make([]byte, 1<<20))
+			return broken
+		})
+		if !errors.Is(err, broken) {
+			t.Error(err)
+		}
+		none(t)
+	})
+	t.Run("the dump fails, and the store says it in words of its own", func(t *testing.T) {
+		broken := errors.New("pg_dump broke")
+		w := b.writer()
+		w.Store = rewording{b.store}
+		err := w.Write(t.Context(), b.manifest(alpha(), day), func(_ context.Context, w io.Writer) error {
 			_, _ = w.Write(make([]byte, 1<<20))
 			return broken
 		})

@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -44,19 +45,20 @@ func (w *Writer) Write(ctx context.Context, m *Manifest,
 			}
 			return plain.Close()
 		}()
+		done <- err            // before the store can learn of it, so that who failed first is known
 		to.CloseWithError(err) // nil is the end of the file
-		done <- err
 	}()
 	put := w.Store.Put(ctx, name, from, w.Size)
 	if put != nil {
+		put = fmt.Errorf("store the backup: %w", put)
+	}
+	select {
+	case dumped := <-done:
+		err = cmp.Or(dumped, put)
+	default:
 		cancel()
 		from.CloseWithError(put) // else dump waits for a reader
-	}
-	switch dumped := <-done; {
-	case dumped != nil && (put == nil || errors.Is(put, dumped)):
-		err = dumped
-	case put != nil:
-		err = fmt.Errorf("store the backup: %w", put)
+		err = cmp.Or(put, <-done)
 	}
 	defer func() {
 		if err == nil || errors.Is(err, errExists) {

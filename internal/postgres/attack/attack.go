@@ -78,6 +78,7 @@ type Check struct {
 	Requires string // what the server has to have: "extension dblink", "tls", "setting max_prepared_transactions 0"
 	Since    int    // the first major version it applies to; 0: all
 	Until    int    // the last one; 0: all
+	Staged   bool   // it needs what the fixture makes, or a limit that throw-away tenants have
 	Why      string
 	Fix      string // of an attack: what to do should it succeed
 	Limit    string // of what is inherent: what bounds it
@@ -157,6 +158,81 @@ func (e *Expect) Describe(major int) string {
 func (c *Check) Applies(major int) bool {
 	return (c.Since == 0 || c.Since <= major) && (c.Until == 0 || major <= c.Until)
 }
+
+// aimed tells whether a check is aimed at the neighbour.
+func (c *Check) aimed() bool {
+	return c.Where == Neighbour || slices.ContainsFunc(c.texts(), func(s string) bool {
+		return strings.Contains(s, "victim")
+	})
+}
+
+// texts lists all that a check's statements and its login say.
+func (c *Check) texts() []string {
+	out := slices.Concat(c.SQL, c.Undo)
+	for _, s := range slices.Concat(c.Setup, c.Restore) {
+		out = append(out, s.As, s.SQL)
+	}
+	if c.Witness != nil {
+		out = append(out, c.Witness.As, c.Witness.SQL)
+	}
+	if c.Probe != nil {
+		out = append(out, c.Probe.As, c.Probe.SQL)
+	}
+	if c.Login != nil {
+		out = append(out, c.Login.User, c.Login.Password)
+		for _, v := range c.Login.Parameters {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// Aimed gives the attacks that a throw-away tenant can try on a neighbour that holds a tenant's data: they are aimed at
+// it, and nothing has to be made or changed there for them.
+func (s *Suite) Aimed() *Suite {
+	return s.filter(func(c *Check) bool {
+		seeks := c.Probe != nil && (c.Probe.Listen != "" || s.furnished(c.Probe.SQL)) ||
+			c.Witness != nil && s.furnished(c.Witness.SQL)
+		return c.Kind != Control && c.aimed() && len(c.Setup)+len(c.Restore) == 0 && !seeks
+	})
+}
+
+// Within gives what a tenant's roles can try in a database that holds the tenant's data: attacks and controls that find
+// all they need there, and that are rolled back, should they succeed. None sends a password anywhere without TLS, nor
+// takes all of a role's connections.
+func (s *Suite) Within() *Suite {
+	return s.filter(func(c *Check) bool {
+		return c.Mode == Rollback && !c.Staged && len(c.Setup)+len(c.Restore) == 0 && c.Probe == nil && c.Repeat == 0 &&
+			c.Client == "" && !c.Alone && (c.Login == nil || c.Login.TLS != "off")
+	})
+}
+
+func (s *Suite) filter(keep func(*Check) bool) *Suite {
+	out := &Suite{}
+	for i := range s.Checks {
+		if c := &s.Checks[i]; c.Kind != Inherent && keep(c) {
+			out.Checks = append(out.Checks, *c)
+		}
+	}
+	return out
+}
+
+// furnished tells whether a text names what the fixture makes.
+func (s *Suite) furnished(text string) bool {
+	for _, f := range s.Fixture {
+		for _, name := range made.FindAllString(f.SQL, -1) {
+			if i := strings.Index(text, name); i >= 0 && (len(text) == i+len(name) || !wordly(text[i+len(name)])) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func wordly(c byte) bool { return c == '_' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' }
+
+// made are the names of what a fixture makes: objects in the schema, and large objects.
+var made = regexp.MustCompile(`\bapp\.[a-z_0-9]+|\b[0-9]{4}\b`)
 
 // Roles are the keys of a tenant's roles, as state.Roles orders them: the owner, who tries things as the migrator after
 // SET ROLE, and the logins.

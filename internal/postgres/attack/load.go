@@ -56,6 +56,10 @@ func load(files fs.FS) (*Suite, error) {
 	for _, kind := range []Kind{Standard, Strict, Control, Inherent} {
 		suite.Checks = append(suite.Checks, byKind[kind]...)
 	}
+	for i := range suite.Checks {
+		c := &suite.Checks[i]
+		c.Staged = c.Staged || slices.ContainsFunc(c.texts(), suite.furnished)
+	}
 	if err := unique(suite.Checks); err != nil {
 		return nil, err
 	}
@@ -111,6 +115,7 @@ type entry struct {
 	Requires string      `yaml:"requires"`
 	Since    int         `yaml:"since"`
 	Until    int         `yaml:"until"`
+	Staged   bool        `yaml:"staged"`
 	Why      string      `yaml:"why"`
 	Fix      string      `yaml:"fix"`
 	Limit    string      `yaml:"limit"`
@@ -249,7 +254,7 @@ func (f *file) check(e entry) (*Check, error) {
 		Severity: first(e.Severity, d.Severity), Where: first(e.Where, d.Where, Own), Mode: first(e.Mode, d.Mode, Rollback),
 		Alone: e.Alone, Fresh: e.Fresh || d.Fresh, SQL: e.SQL, Repeat: e.Repeat, Undo: e.Undo,
 		Client: e.Client, Requires: first(e.Requires, d.Requires), Since: e.Since, Until: e.Until,
-		Why: e.Why, Fix: first(e.Fix, d.Fix), Limit: e.Limit, Detect: e.Detect,
+		Staged: e.Staged, Why: e.Why, Fix: first(e.Fix, d.Fix), Limit: e.Limit, Detect: e.Detect,
 	}
 	if c.Category == "" {
 		c.Category, _, _ = strings.Cut(e.ID, "/")

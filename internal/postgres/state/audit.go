@@ -531,7 +531,7 @@ func (a *auditor) sessions() {
 	for _, s := range a.l.Sessions {
 		t := a.tenants[s.Role]
 		switch {
-		case t != nil && a.ours[s.Database] == nil:
+		case t != nil && a.ours[s.Database] == nil && !t.ownCopy(a.database(s.Database), a.d.Instance.Role):
 			a.find(Finding{
 				ID: "session", Severity: Medium, Tenant: t.Name, Object: s.Role,
 				Message: s.Role + " has a session in " + s.Database + ", which is not the tenant's database",
@@ -545,6 +545,15 @@ func (a *auditor) sessions() {
 			})
 		}
 	}
+}
+
+// database finds one by its name; nil: there is none.
+func (a *auditor) database(name string) *Database {
+	i := slices.IndexFunc(a.l.Databases, func(d Database) bool { return d.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &a.l.Databases[i]
 }
 
 // instance judges the facts of the instance.

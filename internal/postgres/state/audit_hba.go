@@ -22,7 +22,14 @@ func (a *auditor) hba() {
 		})
 		return
 	}
-	h := &hbaAudit{auditor: a, open: map[string]bool{}, shut: map[string]int{}, ended: map[string]int{}}
+	h := &hbaAudit{
+		auditor: a, open: map[string]bool{}, shut: map[string]int{}, ended: map[string]int{}, databases: map[string]*Tenant{},
+	}
+	for i := range a.d.Tenants {
+		for _, name := range a.d.Tenants[i].databases() {
+			h.databases[name] = &a.d.Tenants[i]
+		}
+	}
 	for i := range a.l.HBA {
 		h.rule(&a.l.HBA[i])
 	}
@@ -42,6 +49,8 @@ type hbaAudit struct {
 	open  map[string]bool // tenants' logins that some rule lets into their own database
 	shut  map[string]int  // tenants' logins that a rule rejects before, and its line
 	ended map[string]int  // the line of the rule that rejects all connections of a type
+
+	databases map[string]*Tenant // those that a tenant's logins may enter
 }
 
 // rejectsAll tells whether a rule rejects every connection of its type.
@@ -348,7 +357,7 @@ func (h *hbaAudit) strays(r *HBARule, u users) (where, who string, wide bool) {
 
 // stray tells whether a database is not that of all these roles.
 func (h *hbaAudit) stray(database string, u users) bool {
-	t := h.ours[database]
+	t := h.databases[database]
 	return u.all || t == nil || slices.ContainsFunc(u.named, func(role string) bool { return h.tenants[role] != t })
 }
 

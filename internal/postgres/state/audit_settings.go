@@ -12,7 +12,26 @@ type judged struct {
 	severity Severity
 	wrong    func(value string) bool
 	why      string // completes "the setting NAME is VALUE: "
-	right    string
+	right    string // a value, or in several words what values are
+}
+
+const socketPermissions = "unix_socket_permissions"
+
+// settingID is the ID of findings about a setting.
+func settingID(name string) string { return "setting-" + strings.ReplaceAll(name, "_", "-") }
+
+// prose tells whether what is right is said in words.
+func (j *judged) prose() bool { return strings.Contains(j.right, " ") }
+
+// advice says what to do, as the reference has it.
+func (j *judged) advice() string {
+	switch {
+	case j.right == "":
+		return "Leave it empty"
+	case j.prose():
+		return "Set it to " + j.right
+	}
+	return "Set it to `" + j.right + "`"
 }
 
 func not(values ...string) func(string) bool {
@@ -90,7 +109,7 @@ func judgedSettings() []judged {
 
 // AuditedSettings are the names of all settings that Audit looks at, sorted.
 func AuditedSettings() []string {
-	out := []string{"max_connections", "reserved_connections", "unix_socket_permissions"}
+	out := []string{"max_connections", "reserved_connections", socketPermissions}
 	for _, j := range judgedSettings() {
 		out = append(out, j.name)
 	}
@@ -109,17 +128,20 @@ func (a *auditor) settings() {
 			continue
 		}
 		f := Finding{
-			ID: "setting-" + strings.ReplaceAll(j.name, "_", "-"), Severity: j.severity, Object: j.name,
+			ID: settingID(j.name), Severity: j.severity, Object: j.name,
 			Message: "the setting " + j.name + " is " + strings.TrimSpace(Literal(v)) + ": " + j.why,
 			Hint:    "set " + j.name + " = " + strings.TrimSpace(Literal(j.right)),
+		}
+		if j.prose() {
+			f.Hint = "set " + j.name + " to " + j.right
 		}
 		a.find(f)
 	}
 	a.connections(value)
-	if v, ok := value["unix_socket_permissions"]; ok && strings.HasSuffix(v, "7") &&
+	if v, ok := value[socketPermissions]; ok && strings.HasSuffix(v, "7") &&
 		slices.ContainsFunc(a.l.HBA, func(r HBARule) bool { return r.Type == "local" && r.Method == "trust" }) {
 		a.find(Finding{
-			ID: "setting-unix-socket-permissions", Severity: Medium, Object: "unix_socket_permissions",
+			ID: settingID(socketPermissions), Severity: Medium, Object: socketPermissions,
 			Message: "the setting unix_socket_permissions is " + v + ": every account of the server's machine reaches the " +
 				"socket, and pg_hba.conf asks for no password there",
 			Hint: "set unix_socket_permissions = 0700, and have pg_hba.conf ask who it is",

@@ -167,6 +167,12 @@ func TestAudit(t *testing.T) {
 			before(l,
 				"hostssl /^db_a$ a_app all scram-sha-256")
 		}, ""},
+		{"what one is restored into", func(d *Desired, l *Live) {
+			before(l, "hostssl db_a-restore,db_a-test a_app all scram-sha-256")
+		}, ""},
+		{"what a neighbour is restored into", func(d *Desired, l *Live) {
+			before(l, "hostssl db_b-test a_app all scram-sha-256")
+		}, "medium hba-wide pg_hba.conf line 1"},
 		{"a database of one's own name", func(d *Desired, l *Live) {
 			before(l,
 				"hostssl sameuser,samerole all all scram-sha-256")
@@ -403,6 +409,12 @@ func TestAudit(t *testing.T) {
 					"postgres"},
 			}
 		}, "low session stranger; medium session a_app"},
+		{"sessions in what one is restored into", func(d *Desired, l *Live) {
+			l.Databases = append(l.Databases,
+				Database{Name: "db_a-test", Owner: "platform", AllowConnections: true, Comment: d.Tenants[0].mark() + ", being restored"},
+				Database{Name: "db_b-test", Owner: "platform", AllowConnections: true, Comment: d.Tenants[1].mark() + ", being restored"})
+			l.Sessions = []Session{{1, "a_app", "db_a-test"}, {2, "b_app", "db_a-test"}, {3, "b_backup", "db_b-test"}}
+		}, "medium session b_app"},
 		{"withheld", func(d *Desired, l *Live) {
 			l.Evidence.Withheld = []Withheld{{What: "the weather"}, {Database: "db_b", What: "large objects", Grant: "GRANT …"}}
 		}, "low unread the weather; low unread large objects"},

@@ -6,8 +6,8 @@ import (
 )
 
 // HBA gives a pg_hba.conf (PostgreSQL manual, 21.1, "The pg_hba.conf File"): TLS and SCRAM for everybody, a line for
-// each tenant with its database and its logins, and nothing for anybody else. The first line that fits a connection
-// decides, so the last one refuses.
+// each tenant with its database, those that it is restored into, and its logins, and nothing for anybody else. The first
+// line that fits a connection decides, so the last one refuses.
 //
 // Names stand in quotes, where keywords such as all and replication are names like others. One that the file cannot
 // hold is left out, with a comment: its roles cannot log in, then.
@@ -59,23 +59,8 @@ func (d *Desired) HBA() string {
 	for i := range d.Tenants {
 		t := &d.Tenants[i]
 		b.WriteByte('\n')
-		hash("The tenant " + t.Name + ".")
-		over([]string{t.Database}, t.Roles.Logins())
-	}
-	if len(d.Tenants) > 0 {
-		b.WriteByte('\n')
-		hash("Databases that tenants are restored into, beside their own: their names end in the time. " +
-			"Up to version 15 a name is no regular expression; there a restore takes a line with the very name, " +
-			"for as long as it lasts.")
-	}
-	for i := range d.Tenants {
-		t := &d.Tenants[i]
-		over([]string{hbaPattern + besides(t.Database)}, t.Roles.Logins())
-	}
-	b.WriteByte('\n')
-	hash("The throw-away tenants of `zave db verify`.")
-	for _, t := range Probes() {
-		over([]string{t.Database}, t.Roles.Logins())
+		hash("The tenant " + t.Name + ", and what it is restored into.")
+		over(t.databases(), t.Roles.Logins())
 	}
 	b.WriteByte('\n')
 	hash("The throw-away tenants that `zave db verify` makes, attacks and removes.")
@@ -89,34 +74,8 @@ func (d *Desired) HBA() string {
 	return b.String()
 }
 
-// hbaAll is the keyword, which is one only without quotes, and hbaPattern begins a regular expression.
-const (
-	hbaAll     = "\x00all"
-	hbaPattern = "\x00/"
-)
-
-// besides is a regular expression for the names of databases beside one, as a restore gives them: a long name is cut
-// and gets a digest of the whole.
-func besides(database string) string {
-	const room = MaxIdentifier - len("_restoretest_20060102t150405z")
-	name := quoteRegexp(database)
-	if len(database) > room {
-		name = quoteRegexp(strings.ToValidUTF8(database[:room-len("_00000000")], "")) + ".*"
-	}
-	return "^" + name + "_(restore|restoretest|before)_[0-9]{8}t[0-9]{6}z$"
-}
-
-// quoteRegexp has each character mean itself (PostgreSQL manual, 9.7.3.1, "Regular Expression Details").
-func quoteRegexp(s string) string {
-	var b strings.Builder
-	for _, r := range s {
-		if strings.ContainsRune(`\^$.[]|()*+?{}`, r) {
-			b.WriteByte('\\')
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
-}
+// hbaAll is the keyword, which is one only without quotes.
+const hbaAll = "\x00all"
 
 // hbaNames writes a list of names. A line cannot hold a line break, and from 16 on a name that begins with a slash is a
 // regular expression, in quotes too (hba.c, regcomp_auth_token).
@@ -127,10 +86,6 @@ func hbaNames(names []string) (string, bool) {
 		case n == hbaAll:
 			out[i] = "all"
 			continue
-		case strings.HasPrefix(n, hbaPattern):
-			if n = n[1:]; strings.ContainsAny(n, "\n\r") {
-				return "", false
-			}
 		case n == "" || strings.HasPrefix(n, "/") || strings.ContainsAny(n, "\n\r\x00"):
 			return "", false
 		}

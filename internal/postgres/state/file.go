@@ -117,6 +117,8 @@ func (d *Desired) problems() []problem {
 		}
 		tenants[t.Name] = true
 		name("database", t.Database, whose)
+		name("database", t.RestoreDatabase(), whose+"'s restore")
+		name("database", t.TestDatabase(), whose+"'s restore test")
 		for _, r := range t.Roles.All() {
 			name("role", r, whose)
 		}

@@ -42,6 +42,9 @@ type Tenant struct {
 	Connections      int      `json:"connections"`                // of the whole database
 	StatementTimeout string   `json:"statementTimeout"`           // a PostgreSQL interval: 30s
 	RowLevelSecurity bool     `json:"rowLevelSecurity,omitempty"` // the tenant keeps its own customers apart with it
+
+	// Note says what Database is where it stands in for the tenant's own: a restore's. The comment on it ends with it.
+	Note string `json:"-"`
 }
 
 // Roles are the names of a tenant's roles.

@@ -261,9 +261,13 @@ func (tp *tenantPlan) makeRoles(roles []wanted) {
 
 // comment plans the mark of what is the tenant's.
 func (tp *tenantPlan) comment(id, kind, name string) {
+	mark := tp.t.mark()
+	if kind == "DATABASE" {
+		mark = tp.t.databaseMark()
+	}
 	tp.step(Step{
-		ID: id + "comment", SQL: "COMMENT ON " + kind + " " + Ident(name) + " IS " + constant(tp.t.mark()),
-		Why: "the comment names the tenant and the spec's hash: " + tp.t.mark(),
+		ID: id + "comment", SQL: "COMMENT ON " + kind + " " + Ident(name) + " IS " + constant(mark),
+		Why: "the comment names the tenant and the spec's hash: " + mark,
 	})
 }
 
@@ -587,7 +591,7 @@ func (tp *tenantPlan) makeDatabase() bool {
 			Why: "the database " + t.Database + " takes " + limit(db.ConnectionLimit) + ", not " + limit(t.Connections),
 		})
 	}
-	if db.Comment != t.mark() {
+	if db.Comment != t.databaseMark() {
 		tp.comment(id, "DATABASE", t.Database)
 	}
 	if !db.AllowConnections {
@@ -670,7 +674,7 @@ func (tp *tenantPlan) evict() {
 	for _, name := range tp.t.Roles.All() {
 		for _, s := range tp.byRole[name] {
 			// A tenant's database evicts on its own.
-			if s.Database == tp.t.Database || tp.ours[s.Database] != nil || tp.ownCopy(s.Database) {
+			if s.Database == tp.t.Database || tp.ours[s.Database] != nil || tp.t.ownCopy(tp.dbs[s.Database], tp.platform) {
 				continue
 			}
 			end(s, s.Role+" has a session in "+s.Database+", outside of its own database")
