@@ -64,6 +64,11 @@ type Renderer interface {
 // Options say how to compile.
 type Options struct {
 	Renderer Renderer // nil: no unit may have a chart or an overlay
+
+	// Only selects the tenants whose units are wanted; nil is all. Everything is linked all the same, and all that is
+	// shared by tenants is made of all of them: only the units of the others are left out, and what Flux reconciles these
+	// by. Then the lists of tenants in the tree lack these too.
+	Only func(tenant string) bool
 }
 
 // Compile links the set and emits everything. Where the list has errors, or a spec of the set is broken, the result is
@@ -73,7 +78,7 @@ func Compile(set *spec.Set, opts Options) (*Result, diag.List, error) {
 	if list.HasErrors() || broken(set) {
 		return nil, list, nil
 	}
-	units := merge(emit(platform))
+	units := merge(emit(platform, opts.Only))
 	for _, c := range platform.Clusters {
 		own := slices.DeleteFunc(slices.Clone(units), func(u unit.Unit) bool { return u.Cluster != c.Name })
 		units = append(units, flux.Emit(c, own)...)
@@ -107,14 +112,18 @@ func broken(set *spec.Set) bool {
 }
 
 // emit runs every emitter, tenants in parallel: each writes to its own place, and the places are joined in order.
-func emit(p *model.Platform) []unit.Unit {
+func emit(p *model.Platform, only func(tenant string) bool) []unit.Unit {
 	var units []unit.Unit
 	var placements []*model.Placement
 	for _, c := range p.Clusters {
 		for _, f := range clusterEmitters {
 			units = append(units, f(c)...)
 		}
-		placements = append(placements, c.Placements...)
+		for _, p := range c.Placements {
+			if only == nil || only(p.Tenant.Name) {
+				placements = append(placements, p)
+			}
+		}
 	}
 	out := make([][]unit.Unit, len(placements))
 	bugs := make([]any, len(placements))

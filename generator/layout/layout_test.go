@@ -54,7 +54,8 @@ func TestOwner(t *testing.T) {
 		"clusters/east/platform/kustomization-tenancy-a.yaml":        {"east", ""},
 		"platform/east/postgres/helmrelease-postgres.yaml":           {"east", ""},
 		"clusters/east/kustomization-platform-gitops.yaml":           {"east", ""},
-		".zave/index.json": {"", ""},
+		".zave/index.json":     {"", ""},
+		".zave/east/shop.json": {"east", "shop"},
 	} {
 		if cluster, tenant := layout.Owner(path); cluster != want[0] || tenant != want[1] {
 			t.Errorf("Owner(%s) = %q, %q", path, cluster, tenant)

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/zavestudios/zave/generator"
-	"github.com/zavestudios/zave/generator/label"
 	"github.com/zavestudios/zave/generator/layout"
 	"github.com/zavestudios/zave/internal/diag"
 	"github.com/zavestudios/zave/internal/load"
@@ -122,7 +121,11 @@ func (a *app) build(ctx context.Context, o buildOptions) error {
 		a.say("%s is up to date (%s)", dir, count(n, "file"))
 		return a.report(o.format, &input{Loaded: &load.Loaded{}})
 	}
-	result, in, err := a.compile(ctx)
+	var cache *load.Cache
+	if !o.noCache {
+		cache = specCache()
+	}
+	result, in, err := a.compileWith(ctx, cache)
 	if err != nil {
 		return err
 	}
@@ -147,7 +150,7 @@ func (a *app) build(ctx context.Context, o buildOptions) error {
 		return err
 	}
 	w := tree.WriteOptions{
-		Generator: "zave " + label.GeneratorVersion,
+		Generator: generatorName(),
 		Force:     o.force,
 		Only:      o.only(),
 		Lists:     o.lists(),
@@ -197,7 +200,7 @@ func (a *app) write(ctx context.Context, dir string, result *generator.Result, i
 			name  string
 			paths []string
 		}{{"changed", res.Changed}, {"added", res.Written}, {"removed", res.Removed}} {
-			for _, p := range kind.paths {
+			for _, p := range indexLast(kind.paths) {
 				a.say("  %-9s%s", kind.name, p)
 			}
 		}
@@ -270,8 +273,9 @@ func (a *app) rest(ctx context.Context, dir string, result *generator.Result, w 
 	if err != nil {
 		return nil, err
 	}
-	isIndex := func(p string) bool { return p == tree.IndexPath } // which lists the rest, and so differs with it
-	d.Missing, d.Changed = slices.DeleteFunc(d.Missing, isIndex), slices.DeleteFunc(d.Changed, isIndex)
+	// The index lists the rest, and so differs with it.
+	d.Missing, d.Changed = slices.DeleteFunc(d.Missing, tree.IsIndex), slices.DeleteFunc(d.Changed, tree.IsIndex)
+	d.Stale = slices.DeleteFunc(d.Stale, tree.IsIndex)
 	return a.differences(d, result), nil
 }
 
@@ -311,10 +315,25 @@ func (a *app) differences(d tree.Difference, result *generator.Result) []string 
 		name  string
 		paths []string
 	}{{"in way", d.Foreign}, {"changed", d.Changed}, {"missing", d.Missing}, {"stale", d.Stale}} {
-		for _, p := range kind.paths {
+		for _, p := range indexLast(kind.paths) {
 			line(kind.name, p, "")
 		}
 	}
+	return out
+}
+
+// indexLast puts the files of the index, which only follow from others, behind these.
+func indexLast(paths []string) []string {
+	out := slices.Clone(paths)
+	slices.SortStableFunc(out, func(a, b string) int {
+		switch x, y := tree.IsIndex(a), tree.IsIndex(b); {
+		case x == y:
+			return 0
+		case x:
+			return 1
+		}
+		return -1
+	})
 	return out
 }
 
@@ -392,14 +411,14 @@ func (o buildOptions) lists() func(string) bool {
 	return layout.ListsTenants
 }
 
-// selected gives the paths of the selected files and of the index, sorted.
+// selected gives the paths of the selected files and of the index that lists them, sorted.
 func selected(t *tree.Tree, only func(string) bool) []string {
 	out := []string{tree.IndexPath}
 	for _, f := range t.Files() {
 		if only == nil || only(f.Path) {
-			out = append(out, f.Path)
+			out = append(out, f.Path, tree.PartPath(f.Part))
 		}
 	}
 	slices.Sort(out)
-	return out
+	return slices.Compact(out)
 }

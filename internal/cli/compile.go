@@ -38,13 +38,17 @@ func (a *app) enter() (root string, err error) {
 }
 
 // load reads the specs of the repository that the process is in.
-func (a *app) load(ctx context.Context) (*input, error) {
+func (a *app) load(ctx context.Context) (*input, error) { return a.loadWith(ctx, specCache()) }
+
+// loadWith is load with what is kept of specs; nil: nothing is.
+func (a *app) loadWith(ctx context.Context, cache *load.Cache) (*input, error) {
 	a.stages.begin("load")
 	defer a.stages.end()
-	l, err := load.Load(ctx, ".", load.Options{})
+	l, err := load.Load(ctx, ".", load.Options{Cache: cache})
 	if err != nil {
 		return nil, fmt.Errorf("read the specs: %w", err)
 	}
+	cache.Save()
 	return &input{l, l.Diags}, nil
 }
 
@@ -58,7 +62,12 @@ func (a *app) link(in *input) {
 
 // compile loads and compiles. The result is nil where the input's list has errors.
 func (a *app) compile(ctx context.Context) (*generator.Result, *input, error) {
-	in, err := a.load(ctx)
+	return a.compileWith(ctx, specCache())
+}
+
+// compileWith is compile with what is kept of specs; nil: nothing is.
+func (a *app) compileWith(ctx context.Context, cache *load.Cache) (*generator.Result, *input, error) {
+	in, err := a.loadWith(ctx, cache)
 	if err != nil {
 		return nil, nil, err
 	}

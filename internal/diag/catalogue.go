@@ -1,7 +1,7 @@
 package diag
 
 // The codes, by hundreds: 0 files and CUE, 1 one value, 2 between specs, 3 capacity, 4 the tree on disk, 5 the
-// compiled objects. A code is never reused for another mistake.
+// compiled objects, 6 what is staged in git. A code is never reused for another mistake.
 const (
 	// Files and the CUE language (internal/load).
 	Syntax         Code = "ZAV001" // not CUE
@@ -93,4 +93,8 @@ const (
 	KustomizeFails  Code = "ZAV503" // a kustomization.yaml does not build
 	PlaintextSecret Code = "ZAV504" // a Secret in the tree
 	TwoOwners       Code = "ZAV505" // an object in two units
+
+	// What is about to be committed (internal/leak, internal/gitrepo).
+	StagedSecret Code = "ZAV601" // a secret in plain text
+	SpecConflict Code = "ZAV602" // a spec in conflict
 )

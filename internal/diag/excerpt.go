@@ -1,53 +1,16 @@
 package diag
 
 import (
-	"bytes"
 	"sort"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/zavestudios/zave/internal/dialect"
 	"github.com/zavestudios/zave/internal/source"
 )
 
-// lines is a text and where its lines begin.
-type lines struct {
-	data   []byte
-	starts []int
-}
-
-func newLines(data []byte) *lines {
-	l := &lines{data: data, starts: []int{0}}
-	for at := 0; ; {
-		i := bytes.IndexByte(data[at:], '\n')
-		if i < 0 {
-			return l
-		}
-		at += i + 1
-		l.starts = append(l.starts, at)
-	}
-}
-
-// line gives line n, counted from one, without its end. There is a last, empty line behind a final newline, where
-// "unexpected end of file" stands.
-func (l *lines) line(n int32) ([]byte, bool) {
-	if l == nil || n < 1 || int(n) > len(l.starts) {
-		return nil, false
-	}
-	end := len(l.data)
-	if int(n) < len(l.starts) {
-		end = l.starts[n] - 1
-	}
-	return bytes.TrimSuffix(l.data[l.starts[n-1]:end], []byte("\r")), true
-}
-
-// column gives a column of line n in characters instead of bytes, both counted from one.
-func (l *lines) column(n, col int32) int32 {
-	line, ok := l.line(n)
-	if !ok || col <= 1 {
-		return col
-	}
-	return int32(utf8.RuneCount(line[:min(int(col)-1, len(line))])) + 1
-}
+// tabWidth is how wide a tab is shown: CUE indents with tabs, and eight columns would push text out of sight.
+const tabWidth = 4
 
 // cell is a character of a line as it is shown.
 type cell struct {
@@ -80,7 +43,7 @@ func excerpt(line []byte, s source.Span, width int) (text string, before, marks 
 	}
 	start, end := -1, from // the columns that are shown; a wide character is never halved
 	for _, c := range cells {
-		w := textWidth(c.text)
+		w := dialect.Width(c.text)
 		if c.col < from || c.col+w > to {
 			continue
 		}
@@ -132,10 +95,10 @@ func layOut(line []byte) (cells []cell, width int) {
 		r, n := utf8.DecodeRune(line[i:])
 		text := strings.Repeat(" ", tabWidth-width%tabWidth)
 		if r != '\t' {
-			text = glyph(r, string(line[i:i+n]))
+			text = dialect.Glyph(r, string(line[i:i+n]))
 		}
 		cells = append(cells, cell{at: i, text: text, col: width})
-		width += textWidth(text)
+		width += dialect.Width(text)
 		i += n
 	}
 	return cells, width

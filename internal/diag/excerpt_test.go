@@ -5,6 +5,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/zavestudios/zave/internal/dialect"
 	"github.com/zavestudios/zave/internal/source"
 )
 
@@ -66,7 +67,7 @@ func TestExcerptOfHugeLine(t *testing.T) {
 	line := []byte(strings.Repeat("名", 4<<20))
 	allocs := testing.AllocsPerRun(1, func() {
 		text, before, marks := excerpt(line, source.Span{Line: 1, Col: 6<<20 + 1}, 80)
-		if textWidth(text) > 80 || before >= 80 || marks != 1 || !utf8.ValidString(text) {
+		if dialect.Width(text) > 80 || before >= 80 || marks != 1 || !utf8.ValidString(text) {
 			t.Errorf("%q, %d, %d", text, before, marks)
 		}
 	})
@@ -81,47 +82,19 @@ func FuzzExcerpt(f *testing.F) {
 	f.Fuzz(func(t *testing.T, line []byte, col, endLine, endCol, width int32) {
 		w := 20 + int(uint32(width)%200)
 		text, before, marks := excerpt(line, source.Span{Line: 1, Col: col, EndLine: endLine, EndCol: endCol}, w)
-		if n := textWidth(text); n > w {
+		if n := dialect.Width(text); n > w {
 			t.Errorf("%d columns of %d: %q", n, w, text)
 		}
 		if before < 0 || marks < 0 || (col > 0) != (marks > 0) {
 			t.Errorf("before %d, marks %d, column %d", before, marks, col)
 		}
-		if marks > 0 && before > textWidth(text) {
-			t.Errorf("the mark begins at %d, the text ends at %d: %q", before, textWidth(text), text)
+		if marks > 0 && before > dialect.Width(text) {
+			t.Errorf("the mark begins at %d, the text ends at %d: %q", before, dialect.Width(text), text)
 		}
 		for _, r := range text {
-			if !printable(r) {
+			if !dialect.Printable(r) {
 				t.Errorf("%q is shown as it is", r)
 			}
 		}
 	})
-}
-
-func TestLines(t *testing.T) {
-	l := newLines([]byte("a\r\nbc\n"))
-	for n, want := range map[int32]string{1: "a", 2: "bc", 3: ""} {
-		if got, ok := l.line(n); !ok || string(got) != want {
-			t.Errorf("line %d is %q, %v; want %q", n, got, ok, want)
-		}
-	}
-	for _, n := range []int32{-1, 0, 4} {
-		if _, ok := l.line(n); ok {
-			t.Errorf("there is a line %d", n)
-		}
-	}
-	if got := newLines([]byte("é名x")).column(1, 6); got != 3 {
-		t.Errorf("byte 6 is character %d, want 3", got)
-	}
-}
-
-func TestRuneWidth(t *testing.T) {
-	for r, want := range map[rune]int{
-		'a': 1, 'é': 1, '\u0301': 0, '名': 2, '가': 2, 'ｱ': 1, 'Ａ': 2, '🚀': 2, '…': 1, '×': 1, 0x1100: 2, 0x1161: 0,
-		0x20000: 2, 'ж': 1, 'ع': 1,
-	} {
-		if got := runeWidth(r); got != want {
-			t.Errorf("%q is %d wide, want %d", r, got, want)
-		}
-	}
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/zavestudios/zave/internal/dialect"
 )
 
 //go:embed codes/*.md
@@ -59,7 +61,7 @@ func (e Entry) Render(w io.Writer, color bool, width int) error {
 		width = 80
 	}
 	var b strings.Builder
-	b.WriteString(paint(color, bold, fmt.Sprintf("%s: %s", e.Code, e.Title)) + "\n\n")
+	b.WriteString(dialect.Paint(color, dialect.Bold, fmt.Sprintf("%s: %s", e.Code, e.Title)) + "\n\n")
 	var words []string
 	flush := func() {
 		if len(words) > 0 {
@@ -80,7 +82,7 @@ func (e Entry) Render(w io.Writer, color bool, width int) error {
 			b.WriteString("    " + strings.ReplaceAll(line, "\t", "    ") + "\n")
 		case isHeading:
 			flush()
-			b.WriteString(paint(color, bold, heading) + "\n")
+			b.WriteString(dialect.Paint(color, dialect.Bold, heading) + "\n")
 		case line == "":
 			flush()
 			b.WriteString("\n")
@@ -97,7 +99,7 @@ func (e Entry) Render(w io.Writer, color bool, width int) error {
 func wrap(b *strings.Builder, words []string, width int) {
 	col := 0
 	for _, word := range words {
-		n := textWidth(word)
+		n := dialect.Width(word)
 		if col > 0 && col+1+n > width {
 			b.WriteString("\n")
 			col = 0

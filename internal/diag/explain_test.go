@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/zavestudios/zave/internal/dialect"
 	"github.com/zavestudios/zave/internal/golden"
 )
 
@@ -58,7 +59,7 @@ func TestCatalogueIsComplete(t *testing.T) {
 		if !slices.Contains(got, c) {
 			t.Errorf("%s has no page: write codes/%s.md", c, c)
 		}
-		if !regexp.MustCompile(`^ZAV[0-5][0-9]{2}$`).MatchString(string(c)) {
+		if !regexp.MustCompile(`^ZAV[0-6][0-9]{2}$`).MatchString(string(c)) {
 			t.Errorf("%s is not a code", c)
 		}
 	}
@@ -97,7 +98,7 @@ func TestPages(t *testing.T) {
 		}
 		titles[e.Title], texts[p] = e.Code, e.Code
 		for line := range strings.Lines(e.Text) {
-			if w := textWidth(strings.ReplaceAll(strings.TrimSuffix(line, "\n"), "\t", "    ")); w > 100 {
+			if w := dialect.Width(strings.ReplaceAll(strings.TrimSuffix(line, "\n"), "\t", "    ")); w > 100 {
 				t.Errorf("%s: a line of %d columns: %s", e.Code, w, line)
 			}
 		}
@@ -143,7 +144,7 @@ func TestRender(t *testing.T) {
 		code := false
 		for line := range strings.Lines(b.String()) {
 			code = code && !strings.HasPrefix(line, "Right") || strings.HasPrefix(line, "Wrong") || strings.HasPrefix(line, "Right")
-			if !code && textWidth(strings.TrimSuffix(line, "\n")) > 60 {
+			if !code && dialect.Width(strings.TrimSuffix(line, "\n")) > 60 {
 				t.Errorf("%s: wider than 60: %s", e.Code, line)
 			}
 		}

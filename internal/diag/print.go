@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/zavestudios/zave/internal/dialect"
 	"github.com/zavestudios/zave/internal/source"
 )
 
@@ -45,7 +46,7 @@ type PrintOptions struct {
 //
 // The error is the writer's, or says that there is no such format.
 func Print(w io.Writer, f Format, l *List, opts PrintOptions) error {
-	p := &printer{w: bufio.NewWriter(w), opts: opts, all: l.Sorted(), files: map[string]*lines{}}
+	p := &printer{w: bufio.NewWriter(w), opts: opts, all: l.Sorted(), files: dialect.NewFiles(opts.Source)}
 	switch f {
 	case Text:
 		p.text()
@@ -78,45 +79,16 @@ type printer struct {
 	w     *bufio.Writer
 	opts  PrintOptions
 	all   []Diagnostic
-	files map[string]*lines // read so far; nil for a file that cannot be had
+	files *dialect.Files
 }
 
-// lines gives the lines of a file, or nil.
-func (p *printer) lines(file string) *lines {
-	if l, ok := p.files[file]; ok {
-		return l
-	}
-	var l *lines
-	if p.opts.Source != nil && file != "" {
-		if data, ok := p.opts.Source(file); ok {
-			l = newLines(data)
-		}
-	}
-	p.files[file] = l
-	return l
-}
-
-// The ANSI SGR parameters in use (ECMA-48, 8.3.117).
-const (
-	bold   = "1"
-	red    = "1;31"
-	yellow = "1;33"
-)
-
-func (p *printer) paint(sgr, s string) string { return paint(p.opts.Color, sgr, s) }
-
-func paint(color bool, sgr, s string) string {
-	if !color || s == "" {
-		return s
-	}
-	return "\x1b[" + sgr + "m" + s + "\x1b[0m"
-}
+func (p *printer) paint(sgr, s string) string { return dialect.Paint(p.opts.Color, sgr, s) }
 
 func severityColor(s Severity) string {
 	if s == Warning {
-		return yellow
+		return dialect.Yellow
 	}
-	return red
+	return dialect.Red
 }
 
 func (p *printer) text() {
@@ -140,7 +112,7 @@ func (p *printer) text() {
 func (p *printer) diagnostic(d Diagnostic) {
 	color := severityColor(d.Severity)
 	if !d.Span.IsZero() {
-		p.w.WriteString(p.paint(bold, visible(d.Span.String())+":") + " ")
+		p.w.WriteString(p.paint(dialect.Bold, visible(d.Span.String())+":") + " ")
 	}
 	p.w.WriteString(p.paint(color, d.Severity.String()+"["+string(d.Code)+"]") + ": " + visible(d.Summary) + "\n")
 	p.frame(d.Span, color)
@@ -152,8 +124,8 @@ func (p *printer) diagnostic(d Diagnostic) {
 			p.w.WriteString("  = note: " + visible(n.Text) + "\n")
 			continue
 		}
-		p.w.WriteString("  " + p.paint(bold, visible(n.Span.String())+":") + " note: " + visible(n.Text) + "\n")
-		p.frame(n.Span, bold)
+		p.w.WriteString("  " + p.paint(dialect.Bold, visible(n.Span.String())+":") + " note: " + visible(n.Text) + "\n")
+		p.frame(n.Span, dialect.Bold)
 	}
 }
 
@@ -162,7 +134,7 @@ func (p *printer) frame(s source.Span, color string) {
 	if s.Line <= 0 {
 		return
 	}
-	line, ok := p.lines(s.File).line(s.Line)
+	line, ok := p.files.Lines(s.File).Line(s.Line)
 	if !ok {
 		return
 	}

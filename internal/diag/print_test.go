@@ -13,6 +13,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/zavestudios/zave/internal/dialect"
 	"github.com/zavestudios/zave/internal/golden"
 	"github.com/zavestudios/zave/internal/source"
 )
@@ -127,7 +128,7 @@ func TestPrintEscapes(t *testing.T) {
 	for _, f := range Formats() {
 		out := string(printed(t, f, l, PrintOptions{Source: func(string) ([]byte, bool) { return []byte(evil), true }, Version: evil}))
 		for i, r := range out {
-			if r != '\n' && !printable(r) || r == utf8.RuneError && f != JSON && f != SARIF {
+			if r != '\n' && !dialect.Printable(r) || r == utf8.RuneError && f != JSON && f != SARIF {
 				t.Errorf("%s: %q at byte %d of\n%q", f, r, i, out)
 				break
 			}
@@ -227,7 +228,7 @@ func TestReportsAreWellFormed(t *testing.T) {
 			t.Errorf("%q came back as %q", d.Summary, got.Summary)
 		}
 	}
-	var suites junitSuites
+	var suites dialect.JUnit
 	if err := xml.Unmarshal(printed(t, JUnit, example(), opts), &suites); err != nil {
 		t.Fatal(err)
 	}

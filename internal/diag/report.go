@@ -6,14 +6,12 @@ import (
 	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
-	"encoding/json"
-	"encoding/xml"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf16"
 
+	"github.com/zavestudios/zave/internal/dialect"
 	"github.com/zavestudios/zave/internal/source"
 )
 
@@ -86,7 +84,7 @@ func (p *printer) json() {
 		}
 		r.Diagnostics = append(r.Diagnostics, j)
 	}
-	p.writeJSON(r)
+	p.w.Write(dialect.JSON(r))
 }
 
 func jsonPlace(s source.Span) *jsonLocation {
@@ -94,30 +92,6 @@ func jsonPlace(s source.Span) *jsonLocation {
 		return nil
 	}
 	return &jsonLocation{File: s.File, Line: s.Line, Column: s.Col, EndLine: s.EndLine, EndColumn: s.EndCol}
-}
-
-// writeJSON writes the value indented, with every character that does not print as a \u escape: readers get it back
-// unchanged, and a terminal never sees it.
-func (p *printer) writeJSON(v any) {
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(v); err != nil {
-		panic("diag: a report of strings and numbers does not encode: " + err.Error())
-	}
-	// Outside of strings, JSON is ASCII and line ends.
-	for _, r := range buf.String() {
-		switch {
-		case r == '\n' || printable(r):
-			p.w.WriteRune(r)
-		case r < 0x10000:
-			fmt.Fprintf(p.w, `\u%04x`, r)
-		default:
-			hi, lo := utf16.EncodeRune(r)
-			fmt.Fprintf(p.w, `\u%04x\u%04x`, hi, lo)
-		}
-	}
 }
 
 // fingerprints gives for each diagnostic what identifies it from one commit to the next: 32 hexadecimal digits that
@@ -167,52 +141,30 @@ func title(c Code) string {
 	return e.Title
 }
 
-// GitLab's Code Quality report: https://docs.gitlab.com/ci/testing/code_quality/#code-quality-report-format
-type gitlabIssue struct {
-	Description string         `json:"description"`
-	CheckName   Code           `json:"check_name"`
-	Fingerprint string         `json:"fingerprint"`
-	Severity    string         `json:"severity"` // info, minor, major, critical or blocker
-	Location    gitlabLocation `json:"location"`
-}
-
-type gitlabLocation struct {
-	Path  string `json:"path"`
-	Lines struct {
-		Begin int32 `json:"begin"`
-	} `json:"lines"`
-}
-
 func (p *printer) gitlab() {
-	issues := []gitlabIssue{}
+	issues := []dialect.QualityIssue{}
 	prints := fingerprints(p.all)
 	for i, d := range p.all {
-		issue := gitlabIssue{Description: withNotes(d), CheckName: d.Code, Fingerprint: prints[i], Severity: "blocker"}
+		issue := dialect.QualityIssue{
+			Description: withNotes(d), CheckName: string(d.Code), Fingerprint: prints[i], Severity: "blocker",
+			Location: dialect.QualityPlace(d.Span),
+		}
 		if d.Severity == Warning {
 			issue.Severity = "minor"
 		}
-		issue.Location.Path = d.Span.File
-		if issue.Location.Path == "" {
-			issue.Location.Path = "." // required; the repository as a whole
-		}
-		issue.Location.Lines.Begin = max(d.Span.Line, 1)
 		issues = append(issues, issue)
 	}
-	p.writeJSON(issues)
+	p.w.Write(dialect.JSON(issues))
 }
 
-// githubLimit is how many annotations of one level GitHub keeps a step. It drops the rest and says nothing.
-const githubLimit = 10
-
-// github prints workflow commands, which annotate the lines they name:
-// https://docs.github.com/actions/reference/workflow-commands-for-github-actions
+// github prints workflow commands, which annotate the lines they name.
 func (p *printer) github() {
 	shown := map[Severity]int{}
 	left := map[Code]int{}
 	var codes []Code
 	var all counts
 	for _, d := range p.all {
-		if shown[d.Severity] == githubLimit {
+		if shown[d.Severity] == dialect.GitHubLimit {
 			if left[d.Code]++; left[d.Code] == 1 {
 				codes = append(codes, d.Code)
 			}
@@ -224,24 +176,12 @@ func (p *printer) github() {
 			continue
 		}
 		shown[d.Severity]++
-		p.w.WriteString("::" + d.Severity.String() + " ")
-		if s := d.Span; s.File != "" {
-			p.w.WriteString("file=" + githubProperty(s.File) + ",")
-			if s.Line > 0 {
-				fmt.Fprintf(p.w, "line=%d,", s.Line)
-				if s.EndLine > s.Line {
-					fmt.Fprintf(p.w, "endLine=%d,", s.EndLine)
-				}
-				if s.Col > 0 {
-					fmt.Fprintf(p.w, "col=%d,", p.lines(s.File).column(s.Line, s.Col))
-				}
-			}
-		}
 		heading := string(d.Code)
 		if t := title(d.Code); t != "" {
 			heading += ": " + t
 		}
-		p.w.WriteString("title=" + githubProperty(heading) + "::" + githubData(withNotes(d)) + "\n")
+		a := dialect.Annotation{Level: d.Severity.String(), Span: d.Span, Title: heading, Text: withNotes(d)}
+		p.w.WriteString(a.Command(p.files))
 	}
 	if len(codes) == 0 {
 		return
@@ -259,60 +199,14 @@ func (p *printer) github() {
 		rest = append(rest, plural(all.warnings, "more warning"))
 	}
 	fmt.Fprintf(p.w, "::notice title=zave::%s not shown, as GitHub keeps %d annotations of a level: %s\n",
-		strings.Join(rest, " and "), githubLimit, strings.Join(list, ", "))
-}
-
-// githubData and githubProperty escape as the runner's own toolkit does (actions/toolkit, packages/core/src/command.ts).
-func githubData(s string) string {
-	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(s)
-}
-
-func githubProperty(s string) string {
-	return strings.NewReplacer(":", "%3A", ",", "%2C").Replace(githubData(visible(s)))
-}
-
-// The elements and attributes of the Jenkins xUnit plugin's junit-10.xsd, which the other readers accept too. There is
-// no time or host in them: a report of the same problems has the same bytes.
-type junitSuites struct {
-	XMLName  xml.Name     `xml:"testsuites"`
-	Name     string       `xml:"name,attr"`
-	Tests    int          `xml:"tests,attr"`
-	Failures int          `xml:"failures,attr"`
-	Errors   int          `xml:"errors,attr"`
-	Suites   []junitSuite `xml:"testsuite"`
-}
-
-type junitSuite struct {
-	Name     string      `xml:"name,attr"`
-	Tests    int         `xml:"tests,attr"`
-	Failures int         `xml:"failures,attr"`
-	Errors   int         `xml:"errors,attr"`
-	Skipped  int         `xml:"skipped,attr"`
-	Cases    []junitCase `xml:"testcase"`
-}
-
-type junitCase struct {
-	Name      string        `xml:"name,attr"`
-	Classname string        `xml:"classname,attr"`
-	Failure   *junitFailure `xml:"failure"`
-	SystemOut *junitText    `xml:"system-out"`
-}
-
-type junitFailure struct {
-	Message string `xml:"message,attr"`
-	Type    string `xml:"type,attr"`
-	junitText
-}
-
-type junitText struct {
-	Text string `xml:",cdata"` // character data would have its line ends as references
+		strings.Join(rest, " and "), dialect.GitHubLimit, strings.Join(list, ", "))
 }
 
 // junit makes a suite of each file and a case of each diagnostic. An error is a failure; a warning passes, and has its
 // text in system-out. With nothing to report there is one case that passes, as readers take an empty report for a
 // broken one.
 func (p *printer) junit() {
-	r := junitSuites{Name: "zave"}
+	r := dialect.JUnit{Name: "zave"}
 	names := map[string]int{}
 	for i, d := range p.all {
 		if i == 0 || d.Span.File != p.all[i-1].Span.File {
@@ -320,10 +214,9 @@ func (p *printer) junit() {
 			if name == "" {
 				name = "zave"
 			}
-			r.Suites = append(r.Suites, junitSuite{Name: name})
+			r.Suites = append(r.Suites, dialect.JUnitSuite{Name: name})
 			clear(names)
 		}
-		suite := &r.Suites[len(r.Suites)-1]
 
 		// No line in the name: histories follow a case by its name.
 		name := string(d.Code) + " " + visible(d.Field)
@@ -333,30 +226,18 @@ func (p *printer) junit() {
 		if names[name]++; names[name] > 1 {
 			name += " (" + strconv.Itoa(names[name]) + ")"
 		}
-		c := junitCase{Name: name, Classname: suite.Name}
+		c := dialect.JUnitCase{Name: name, Classname: r.Suites[len(r.Suites)-1].Name}
 		text := p.plain(d)
 		if d.Severity == Warning {
-			c.SystemOut = &junitText{text}
+			c.SystemOut = &dialect.JUnitText{Text: text}
 		} else {
-			c.Failure = &junitFailure{Message: visible(d.Summary), Type: string(d.Code), junitText: junitText{text}}
-			suite.Failures++
-			r.Failures++
+			c.Failure = &dialect.JUnitFailure{
+				Message: visible(d.Summary), Type: string(d.Code), JUnitText: dialect.JUnitText{Text: text},
+			}
 		}
-		suite.Cases = append(suite.Cases, c)
-		suite.Tests++
-		r.Tests++
+		r.Add(c)
 	}
-	if r.Tests == 0 {
-		r.Tests = 1
-		r.Suites = []junitSuite{{Name: "zave", Tests: 1, Cases: []junitCase{{Name: "no problems", Classname: "zave"}}}}
-	}
-	out, err := xml.MarshalIndent(r, "", "  ")
-	if err != nil {
-		panic("diag: a report of strings and numbers does not encode: " + err.Error())
-	}
-	p.w.WriteString(xml.Header)
-	p.w.Write(out)
-	p.w.WriteString("\n")
+	p.w.Write(r.Encode("no problems"))
 }
 
 // plain is a diagnostic as the text format has it, without colour.

@@ -44,7 +44,7 @@ func TestShapesAgree(t *testing.T) {
 				b = newBuilder(repo)
 			}
 			changed := slices.Concat(text[:at[2]], []byte(v), text[at[3]:])
-			j := job{dir: &dir{path: "tenants/panchito", files: []file{{"tenants/panchito/tenant.cue", changed}}}, tenant: "panchito", definition: "#Tenant"}
+			j := job{dir: &dir{path: "tenants/panchito", files: []file{{path: "tenants/panchito/tenant.cue", data: changed}}}, tenant: "panchito", definition: "#Tenant"}
 			r := &reporter{}
 			p := b.parse(j.dir, j.definition, r)
 			if len(r.diags) > 0 || !b.plain(p, j.definition) {

@@ -6,12 +6,13 @@
 // Invariants: it is the only importer of cuelang.org/go, and no value of CUE's leaves it; what it reads it reads once,
 // within the repository's root, so that digest, text and specs belong together; nothing is fetched; every mistake in
 // every spec is in the list of one run, at a place in the user's own files; the result does not depend on the order of
-// directories, on layout and comments, or on the number of workers.
+// directories, on layout and comments, on the number of workers, or on what a Cache holds.
 package load
 
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -54,8 +55,9 @@ const perContext = 32
 
 // Options say where to read from and how.
 type Options struct {
-	FS      fs.FS // the repository's files, such as those of a commit; nil: those on disk, confined to the root
-	Workers int   // how many specs are evaluated at once; zero: GOMAXPROCS
+	FS      fs.FS  // the repository's files, such as those of a commit; nil: those on disk, confined to the root
+	Workers int    // how many specs are evaluated at once; zero: GOMAXPROCS
+	Cache   *Cache // of specs that were loaded before; nil: none
 }
 
 // Loaded is a repository that was read.
@@ -64,7 +66,8 @@ type Loaded struct {
 	Diags       diag.List
 	InputDigest [32]byte // what Digest gives for the same files
 
-	files []file // sorted by path
+	files  []file            // sorted by path
+	inputs map[string]digest // by directory
 }
 
 // Source gives the text of a CUE file that was read, for excerpts. The path is relative to the root.
@@ -73,7 +76,16 @@ func (l *Loaded) Source(name string) ([]byte, bool) {
 	if !ok {
 		return nil, false
 	}
-	return l.files[i].data, true
+	data, err := l.files[i].text()
+	return data, err == nil
+}
+
+// Input gives a digest of all that a spec was made from: the bytes of the files of its directory and of all packages
+// that they import, with their paths, and the module's name. Equal inputs of one program are equal specs, positions
+// included. There is none where files could not be read.
+func (l *Loaded) Input(dir string) ([sha256.Size]byte, bool) {
+	sum, ok := l.inputs[dir]
+	return sum, ok
 }
 
 // FindRoot walks up from a directory to the one that holds cue.mod/ and platform/.
@@ -110,14 +122,14 @@ func Digest(root string, opts Options) ([]byte, error) {
 // take reads the files.
 func take(root string, opts Options) (*snapshot, error) {
 	if opts.FS != nil {
-		return readAll(opts.FS)
+		return readAll(opts.FS, opts.Cache)
 	}
 	r, err := os.OpenRoot(root)
 	if err != nil {
 		return nil, err
 	}
 	defer r.Close()
-	return readAll(r.FS())
+	return readAll(r.FS(), nil)
 }
 
 // repository is what all builders share; it is read only.
@@ -127,7 +139,8 @@ type repository struct {
 	moduleVersion string // "v0"; may be empty
 	schema        []file // the one that is used: the built-in one
 	shapes        shapes
-	dirs          map[string]*dir // every package's directory but the schema's
+	dirs          map[string]*dir   // every package's directory but the schema's
+	trouble       []diag.Diagnostic // of files and directories
 }
 
 // Load reads and evaluates the platform and every tenant. What is wrong with them is in the result's Diags; the error
@@ -142,10 +155,11 @@ func Load(ctx context.Context, root string, opts Options) (*Loaded, error) {
 	if err != nil || repo == nil {
 		return out, err
 	}
-	results, err := repo.compile(ctx, repo.jobs(&out.Diags), opts.Workers)
+	results, inputs, err := repo.results(ctx, repo.jobs(&out.Diags), opts)
 	if err != nil {
 		return nil, err
 	}
+	out.inputs = inputs
 	troubled := map[string]bool{} // tenants with files that could not be read
 	for _, d := range snap.problems.Sorted() {
 		troubled[d.Tenant] = true
@@ -154,12 +168,15 @@ func Load(ctx context.Context, root string, opts Options) (*Loaded, error) {
 		out.Diags.Add(r.diags...)
 		switch {
 		case r.tenant != nil:
-			r.tenant.Broken = r.tenant.Broken || troubled[r.tenant.Name]
+			if troubled[r.tenant.Name] { // such a one is not of the cache, which others share
+				r.tenant.Broken = true
+			}
 			out.Set.Tenants = append(out.Set.Tenants, r.tenant)
 		case r.platform != nil:
-			r.platform.Broken = r.platform.Broken || slices.ContainsFunc(snap.problems.Sorted(), func(d diag.Diagnostic) bool {
-				return strings.HasPrefix(d.Span.File, "platform/")
-			})
+			ofPlatform := func(d diag.Diagnostic) bool { return strings.HasPrefix(d.Span.File, "platform/") }
+			if slices.ContainsFunc(repo.trouble, ofPlatform) {
+				r.platform.Broken = true
+			}
 			out.Set.Platform = r.platform
 		}
 	}
@@ -170,7 +187,7 @@ func Load(ctx context.Context, root string, opts Options) (*Loaded, error) {
 func (s *snapshot) all() []file {
 	var out []file
 	if s.module != nil {
-		out = append(out, file{"cue.mod/module.cue", s.module})
+		out = append(out, file{path: "cue.mod/module.cue", data: s.module})
 	}
 	for _, d := range append(append([]*dir{s.schema, s.platform}, s.below...), s.tenants...) {
 		if d != nil {
@@ -183,7 +200,7 @@ func (s *snapshot) all() []file {
 
 // open reads the module file and holds the schema against ours. It is nil where nothing can be evaluated.
 func open(snap *snapshot, list *diag.List) (*repository, error) {
-	repo := &repository{snapshot: snap, dirs: map[string]*dir{}}
+	repo := &repository{snapshot: snap, dirs: map[string]*dir{}, trouble: snap.problems.Sorted()}
 	entries, err := fs.ReadDir(schema.Files, ".")
 	if err != nil {
 		return nil, err
@@ -193,7 +210,7 @@ func open(snap *snapshot, list *diag.List) (*repository, error) {
 		if err != nil {
 			return nil, err
 		}
-		repo.schema = append(repo.schema, file{path.Join("schema", e.Name()), data})
+		repo.schema = append(repo.schema, file{path: path.Join("schema", e.Name()), data: data})
 	}
 	if repo.shapes, err = readShapes(repo.schema); err != nil {
 		return nil, fmt.Errorf("reading the built-in schema: %w", err)
@@ -525,7 +542,11 @@ func (r *repository) importsOf(dir string, b *builder) []string {
 			continue
 		}
 		for spec := range parsed.ImportSpecs() {
-			if own, ok := b.own(strings.Trim(spec.Path.Value, `"`)); ok && own != "schema" {
+			full, err := literal.Unquote(spec.Path.Value)
+			if err != nil {
+				continue
+			}
+			if own, ok := b.own(full); ok && own != "schema" {
 				out = append(out, own)
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/zavestudios/zave/internal/diag"
@@ -24,7 +25,32 @@ const maxFile = 1 << 20
 // file is one CUE file of the repository, or of the built-in schema.
 type file struct {
 	path string
+	data []byte // nil: not read yet
+	sum  [sha256.Size]byte
+	lazy *lazyText
+}
+
+// lazyText is that of a file whose digest was known without reading it.
+type lazyText struct {
+	once sync.Once
+	fs   fs.FS
 	data []byte
+	err  error
+}
+
+// text gives what is in the file.
+func (f *file) text() ([]byte, error) {
+	if f.lazy == nil {
+		return f.data, nil
+	}
+	l := f.lazy
+	l.once.Do(func() {
+		l.data, l.err = fs.ReadFile(l.fs, f.path)
+		if l.err == nil && sha256.Sum256(l.data) != f.sum {
+			l.err = fmt.Errorf("%s is not what was compiled before under the same hash", f.path)
+		}
+	})
+	return l.data, l.err
 }
 
 // dir is one directory that holds a package.
@@ -48,9 +74,11 @@ type snapshot struct {
 
 // reader reads a snapshot.
 type reader struct {
-	fs   fs.FS
-	out  *snapshot
-	hash []hashed
+	fs     fs.FS
+	hasher Hasher // nil: the file system is none, or there is no cache
+	cache  *Cache
+	out    *snapshot
+	hash   []hashed
 }
 
 // hashed is one input in the digest.
@@ -61,8 +89,11 @@ type hashed struct {
 
 // readAll reads cue.mod/module.cue, schema/, platform/ with all below it, and one directory for each tenant. Mistakes
 // become problems of the snapshot; the error is for a repository that cannot be listed.
-func readAll(fsys fs.FS) (*snapshot, error) {
-	r := &reader{fs: fsys, out: &snapshot{}}
+func readAll(fsys fs.FS, cache *Cache) (*snapshot, error) {
+	r := &reader{fs: fsys, cache: cache, out: &snapshot{}}
+	if cache != nil {
+		r.hasher, _ = fsys.(Hasher)
+	}
 	if err := r.read(); err != nil {
 		return nil, err
 	}
@@ -82,7 +113,8 @@ func readAll(fsys fs.FS) (*snapshot, error) {
 func (r *reader) read() error {
 	const modFile = "cue.mod/module.cue"
 	if e, err := fs.Stat(r.fs, modFile); err == nil {
-		r.out.module, _ = r.file(modFile, e.Mode())
+		f, _ := r.file(modFile, e.Mode())
+		r.out.module = f.data
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		r.unreadable(modFile, err)
 	}
@@ -192,8 +224,8 @@ func (r *reader) dir(p string, rest func(p string, mode fs.FileMode) error) (*di
 			if !ok {
 				continue
 			}
-			if data, ok := r.file(at, mode); ok {
-				d.files = append(d.files, file{at, data})
+			if f, ok := r.file(at, mode); ok {
+				d.files = append(d.files, f)
 			}
 			continue
 		}
@@ -239,8 +271,8 @@ func isCUE(name string) bool {
 	return strings.HasSuffix(name, ".cue") && !hidden(path.Base(name)) && !strings.HasSuffix(name, "_tool.cue") && !strings.HasSuffix(name, "_test.cue")
 }
 
-// file reads one CUE file.
-func (r *reader) file(p string, mode fs.FileMode) ([]byte, bool) {
+// file reads one CUE file. One of a tenant whose digest is known is left for when it is needed.
+func (r *reader) file(p string, mode fs.FileMode) (file, bool) {
 	if !mode.IsRegular() {
 		what := "not a regular file"
 		if mode.IsDir() {
@@ -248,18 +280,26 @@ func (r *reader) file(p string, mode fs.FileMode) ([]byte, bool) {
 		}
 		r.problem(diag.FileUnreadable, p, "this is "+what+", and bears the name of a CUE file", "rename or remove it")
 		r.note(p, what)
-		return nil, false
+		return file{}, false
+	}
+	stored := ""
+	if r.hasher != nil && strings.HasPrefix(p, "tenants/") {
+		stored, _ = r.hasher.Hash(p)
+		if sum, ok := r.cache.digestOf(stored); ok {
+			r.hash = append(r.hash, hashed{p, sum})
+			return file{path: p, sum: sum, lazy: &lazyText{fs: r.fs}}, true
+		}
 	}
 	f, err := r.fs.Open(p)
 	if err != nil {
 		r.unreadable(p, err)
-		return nil, false
+		return file{}, false
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
 		r.unreadable(p, err)
-		return nil, false
+		return file{}, false
 	}
 	size := min(max(info.Size(), 0), maxFile)
 	data := make([]byte, size+1) // one more: to see whether it ends there
@@ -269,16 +309,17 @@ func (r *reader) file(p string, mode fs.FileMode) ([]byte, bool) {
 		more, err := io.ReadAll(io.LimitReader(f, maxFile-int64(n)+1))
 		if err != nil {
 			r.unreadable(p, err)
-			return nil, false
+			return file{}, false
 		}
 		data = append(data, more...)
 	case err == nil, errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		data = data[:n:n]
 	default:
 		r.unreadable(p, err)
-		return nil, false
+		return file{}, false
 	}
-	r.hash = append(r.hash, hashed{p, sha256.Sum256(data)})
+	sum := sha256.Sum256(data)
+	r.hash = append(r.hash, hashed{p, sum})
 	switch {
 	case len(data) > maxFile:
 		r.problem(diag.FileSize, p, fmt.Sprintf("the file is larger than %d bytes", maxFile), "a spec is a few kilobytes: is this the right file?")
@@ -289,9 +330,10 @@ func (r *reader) file(p string, mode fs.FileMode) ([]byte, bool) {
 			Code: diag.FileUnreadable, Span: firstInvalid(p, data), Summary: "the file is not UTF-8", Hint: "save it as UTF-8", Tenant: tenantOf(p),
 		})
 	default:
-		return data, true
+		r.cache.learn(stored, sum)
+		return file{path: p, data: data, sum: sum}, true
 	}
-	return nil, false
+	return file{}, false
 }
 
 // firstInvalid is the place of the first byte that is not UTF-8.

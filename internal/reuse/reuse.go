@@ -1,4 +1,5 @@
-// Package reuse remembers the last build of a repository, so that an unchanged one costs no compile.
+// Package reuse remembers the last build of a repository, so that an unchanged one costs no compile, and keeps for
+// others what they made before.
 //
 // Invariants: a record is an optimisation and never the truth: what is missing, damaged, of somebody else or in doubt
 // means "not fresh", nothing here is an error, and a build with no records at all gives the same tree. Records lie in
@@ -47,16 +48,9 @@ type Memory struct {
 // For gives the place of the record. The cache directory is os.UserCacheDir()/zave if dir is empty. The options are
 // whatever else changes which files are written, in a fixed order.
 func For(dir, root, out string, options ...string) Memory {
-	if dir == "" {
-		user, err := os.UserCacheDir()
-		if err != nil {
-			return Memory{}
-		}
-		dir = filepath.Join(user, "zave")
-	}
-	root, err1 := filepath.Abs(root)
-	out, err2 := filepath.Abs(out)
-	if err1 != nil || err2 != nil {
+	dir, root, ok := places(dir, root)
+	out, err := filepath.Abs(out)
+	if !ok || err != nil {
 		return Memory{}
 	}
 	h := sha256.New()
@@ -338,7 +332,9 @@ func prune(cache string, now time.Time) {
 		return
 	}
 	for _, e := range entries {
-		if ext := filepath.Ext(e.Name()); ext != ".build" && ext != ".tmp" {
+		switch filepath.Ext(e.Name()) {
+		case ".build", ".specs", ".trees", ".tmp":
+		default:
 			continue
 		}
 		if info, err := e.Info(); err == nil && now.Sub(info.ModTime()) > keep {

@@ -44,3 +44,20 @@ func TestCompare(t *testing.T) {
 		t.Error("not sorted")
 	}
 }
+
+func TestLines(t *testing.T) {
+	l := NewLines([]byte("a\r\nbc\n"))
+	for n, want := range map[int32]string{1: "a", 2: "bc", 3: ""} {
+		if got, ok := l.Line(n); !ok || string(got) != want {
+			t.Errorf("line %d is %q, %v; want %q", n, got, ok, want)
+		}
+	}
+	for _, n := range []int32{-1, 0, 4} {
+		if _, ok := l.Line(n); ok {
+			t.Errorf("there is a line %d", n)
+		}
+	}
+	if got := NewLines([]byte("é名x")).Column(1, 6); got != 3 {
+		t.Errorf("byte 6 is character %d, want 3", got)
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/zavestudios/zave/internal/diag"
 	"github.com/zavestudios/zave/internal/source"
@@ -48,7 +49,7 @@ func (d Difference) Blocked() bool { return len(d.HandEdited)+len(d.Foreign) > 0
 
 // Diagnostics puts the difference in words, one a file. The files are named below dir as the user typed it.
 func (d Difference) Diagnostics(dir string) diag.List {
-	l := d.blockers(dir)
+	l := d.Blockers(dir)
 	outOfDate := func(paths []string, what string) {
 		for _, p := range paths {
 			l.Add(diag.Diagnostic{Code: diag.OutOfDate, Span: span(dir, p), Summary: "this file " + what, Hint: "run zave build and commit the result"})
@@ -60,8 +61,8 @@ func (d Difference) Diagnostics(dir string) diag.List {
 	return l
 }
 
-// blockers gives the diagnostics of what only force overwrites.
-func (d Difference) blockers(dir string) diag.List {
+// Blockers gives the diagnostics of what only force overwrites.
+func (d Difference) Blockers(dir string) diag.List {
 	var l diag.List
 	for _, e := range d.HandEdited {
 		l.Add(diag.Diagnostic{Code: diag.HandEdited, Span: span(dir, e.Path),
@@ -207,7 +208,7 @@ const (
 // plan is what one tree does to one directory.
 type plan struct {
 	root   string
-	old    Index // of the directory as it is
+	old    Index // of the directory as it is, with the files of its parts among the entries
 	only   func(string) bool
 	files  []File  // the selected files of the tree and the index, sorted
 	states []state // of files, by number
@@ -233,26 +234,24 @@ func newPlan(ctx context.Context, root string, t *Tree, opts WriteOptions) (*pla
 	p := &plan{root: root, only: opts.Only}
 	if p.only == nil {
 		p.only = func(string) bool { return true }
+	} else { // the index is written in any case
+		p.only = func(path string) bool { return IsIndex(path) || opts.Only(path) }
 	}
-	for _, f := range t.files {
-		if p.only(f.Path) {
-			p.files = append(p.files, f)
+	if opts.Only == nil {
+		p.files = t.files
+	} else {
+		for _, f := range t.files {
+			if p.only(f.Path) {
+				p.files = append(p.files, f)
+			}
 		}
 	}
 	index := t.Index(opts.Generator)
-	data := index.Encode()
-	onDisk, kind, err := readRegular(p.at(IndexPath), nil)
-	if err != nil {
-		return nil, err
-	}
-	switch {
-	case kind != regular: // absent; or it stands in the way, which is found below
-	case opts.Only == nil && bytes.Equal(onDisk, data): // nearly always, and it spares reading it
-		p.old = index
-	default:
-		p.old, err = ParseIndex(onDisk)
-		if err != nil && !opts.Force {
-			return nil, fmt.Errorf("%s: %w; restore it from version control, or take the directory over with --force", p.at(IndexPath), err)
+	written := index.Split()
+	var err error
+	if p.old, err = readIndex(root, index, written); err != nil {
+		if _, corrupt := errors.AsType[*corruptError](err); !corrupt || !opts.Force {
+			return nil, err
 		}
 	}
 	if opts.Only != nil {
@@ -260,10 +259,10 @@ func newPlan(ctx context.Context, root string, t *Tree, opts WriteOptions) (*pla
 		if index, err = (&Tree{p.files}).Index(opts.Generator).restrict(p.old, opts.Only); err != nil {
 			return nil, fmt.Errorf("this part of the tree cannot be written alone: %w", err)
 		}
-		data = index.Encode()
+		written = index.Split()
 	}
-	i, _ := p.find(IndexPath)
-	p.files = slices.Insert(p.files, i, File{Path: IndexPath, Data: data})
+	p.files = slices.Concat(written, p.files)
+	slices.SortFunc(p.files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 	p.dirs = parents(len(p.files), func(i int) string { return p.files[i].Path })
 	p.states = make([]state, len(p.files))
 	for _, e := range p.old.Files {
@@ -272,6 +271,87 @@ func newPlan(ctx context.Context, root string, t *Tree, opts WriteOptions) (*pla
 		}
 	}
 	return p, p.compare(ctx)
+}
+
+// corruptError is of an index that cannot be understood.
+type corruptError struct{ text string }
+
+func (e *corruptError) Error() string { return e.text }
+
+// readIndex reads the index of a directory: the entries of all parts, and an entry for each part's own file but the
+// main one. A part that has the bytes which it has in the index that is expected, split already, is not parsed; nearly
+// all of them nearly always do. With a corruptError it gives what could be understood.
+func readIndex(root string, expected Index, split []File) (Index, error) {
+	at := func(slash string) string { return filepath.Join(root, filepath.FromSlash(slash)) }
+	names, err := indexFiles(root)
+	if err != nil {
+		return Index{}, err
+	}
+	entries := sync.OnceValue(expected.parts)
+	parts, own, corrupt := make([]Index, len(names)), make([]Entry, len(names)), make([]error, len(names))
+	err = parallel(len(names), func(i int, buf *[]byte) error {
+		data, kind, err := readRegular(at(names[i]), buf)
+		if err != nil || kind != regular { // absent; or it stands in the way, which is found later
+			return err
+		}
+		part := ""
+		if names[i] != IndexPath {
+			part = strings.TrimSuffix(strings.TrimPrefix(names[i], indexDir), ".json")
+			own[i] = Entry{Path: names[i], Digest: digest(data), Part: part}
+		}
+		byPath := func(f File, name string) int { return strings.Compare(f.Path, name) }
+		k, ok := slices.BinarySearchFunc(split, names[i], byPath)
+		if ok && bytes.Equal(split[k].Data, data) {
+			parts[i] = Index{Files: entries()[part]}
+			return nil
+		}
+		parts[i], corrupt[i] = ParsePart(part, data)
+		return nil
+	})
+	if err != nil {
+		return Index{}, err
+	}
+	const hint = "restore it from version control, or take the directory over with --force"
+	for i, e := range corrupt {
+		if e != nil && err == nil {
+			err = &corruptError{fmt.Sprintf("%s: %v; %s", at(names[i]), e, hint)}
+		}
+	}
+	out, e := Join(parts)
+	if e != nil && err == nil {
+		err = &corruptError{fmt.Sprintf("%s: %v; %s", at(IndexPath), e, hint)}
+	}
+	out.Files = append(out.Files, slices.DeleteFunc(own, func(e Entry) bool { return e.Path == "" })...)
+	slices.SortFunc(out.Files, func(a, b Entry) int { return strings.Compare(a.Path, b.Path) })
+	return out, err
+}
+
+// indexFiles finds the files of an index, without following a symbolic link.
+func indexFiles(root string) ([]string, error) {
+	out := []string{IndexPath}
+	dir := filepath.Join(root, filepath.FromSlash(indexDir))
+	if info, err := os.Lstat(dir); err != nil || !info.IsDir() {
+		return out, nil
+	}
+	dirs, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range dirs {
+		if !d.IsDir() {
+			continue
+		}
+		files, err := os.ReadDir(filepath.Join(dir, d.Name()))
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range files {
+			if f.Type().IsRegular() && strings.HasSuffix(f.Name(), ".json") {
+				out = append(out, indexDir+d.Name()+"/"+f.Name())
+			}
+		}
+	}
+	return out, nil
 }
 
 // relist makes the selected files that list their directory say what will stand there, which is less or more than in

@@ -1,6 +1,7 @@
 package tree
 
 import (
+	"bytes"
 	"reflect"
 	"strings"
 	"testing"
@@ -51,7 +52,7 @@ func TestIndexText(t *testing.T) {
 	tr := mustNew(t, map[string]string{"a/b.yaml": "x", "c \"d\".yaml": ""})
 	x := tr.Index("zave 1.0.0")
 	const want = `{
-  "version": 1,
+  "version": 2,
   "generator": "zave 1.0.0",
   "files": [
     {"path": "a/b.yaml", "digest": "sha256:2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881", "unit": "unit-a"},
@@ -74,6 +75,28 @@ func TestIndexText(t *testing.T) {
 	}
 }
 
+// TestParseOwn: what is read the quick way is what the slow way would give.
+func TestParseOwn(t *testing.T) {
+	tr := mustNew(t, map[string]string{"a/b.yaml": "x", "c \"d\".yaml": "", "é": "y", "e\n": "", `", "digest": "`: ""})
+	for _, x := range []Index{tr.Index("zave 1.0.0"), tr.Index("\"quoted\""), tr.Index(""), {Version: IndexVersion, Files: []Entry{}}} {
+		data := x.Encode()
+		slow, err := parseJSON(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if quick, ok := parseOwn(data); ok && !reflect.DeepEqual(quick, slow) {
+			t.Errorf("%s\nis read as %+v\nand is %+v", data, quick, slow)
+		}
+		if got, err := ParseIndex(data); err != nil || !reflect.DeepEqual(got, slow) {
+			t.Errorf("%s\nis read as %+v, %v\nand is %+v", data, got, err, slow)
+		}
+	}
+	plain := mustNew(t, map[string]string{"a/b.yaml": "x", "c": ""}).Index("zave 1.0.0")
+	if _, ok := parseOwn(plain.Encode()); !ok {
+		t.Error("a plain one is not read the quick way")
+	}
+}
+
 func TestParseIndexRefuses(t *testing.T) {
 	const d = "sha256:2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
 	entry := func(p string) string { return `{"path":"` + p + `","digest":"` + d + `","unit":""}` }
@@ -89,7 +112,7 @@ func TestParseIndexRefuses(t *testing.T) {
 		{index("") + "{}", "more after its end"},
 		{index("")[:20], "corrupt"},
 		{`{"generator":"zave","files":[]}`, "no version"},
-		{`{"version":2,"files":{"new":"form"}}`, "use the newer zave"},
+		{`{"version":3,"files":{"new":"form"}}`, "use the newer zave"},
 		{`{"version":1,"generator":"zave","files":[],"extra":1}`, "unknown field"},
 		{index(`{"path":"a","digest":"` + d + `","mode":1}`), "unknown field"},
 		{index(entry("../a")), "not a path"},
@@ -99,6 +122,8 @@ func TestParseIndexRefuses(t *testing.T) {
 		{index(entry("a") + "," + entry("a")), "stands twice"},
 		{index(entry("a") + "," + entry("a/b")), "both a file and a directory"},
 		{index(entry(".zave/index.json")), "place of the index"},
+		{index(entry(".zave/dev/a.json")), "place of the index"},
+		{strings.Replace(string((Index{Version: 2}).Encode()), ": 2", ": 0", 1), "no version"},
 		{index(`{"path":"a","digest":"","unit":""}`), "not a digest"},
 		{index(`{"path":"a","digest":"` + strings.ToUpper(d) + `","unit":""}`), "not a digest"},
 	} {
@@ -124,6 +149,9 @@ func FuzzParseIndex(f *testing.F) {
 			if !validPath(e.Path) {
 				t.Errorf("accepted the path %q", e.Path)
 			}
+		}
+		if slow, err := parseJSON(data); err != nil || !bytes.Equal(slow.Encode(), x.Encode()) {
+			t.Errorf("%q is %s the quick way, and %s the slow way (%v)", data, x.Encode(), slow.Encode(), err)
 		}
 		y, err := ParseIndex(x.Encode())
 		if err != nil {

@@ -59,7 +59,7 @@ func writeDir(ctx context.Context, dir string, t *Tree, opts WriteOptions, excha
 		}
 	}()
 	settled := func(p *plan) bool {
-		l = p.diff.blockers(dir)
+		l = p.diff.Blockers(dir)
 		return p.diff.Empty() || p.diff.Blocked() && !opts.Force
 	}
 	var p *plan

@@ -20,7 +20,8 @@ import (
 	"github.com/zavestudios/zave/internal/diag"
 )
 
-// mustNew makes a tree. A file's unit is "unit-" and its directory; at the root it has none.
+// mustNew makes a tree. A file's unit is "unit-" and its directory; at the root it has none. What is below tenants/ has a
+// part of the index for each of its directories.
 func mustNew(t testing.TB, files map[string]string) *Tree {
 	t.Helper()
 	var list []File
@@ -28,6 +29,9 @@ func mustNew(t testing.TB, files map[string]string) *Tree {
 		f := File{Path: p, Data: []byte(data)}
 		if dir := path.Dir(p); dir != "." {
 			f.Unit = "unit-" + dir
+		}
+		if parts := strings.Split(p, "/"); parts[0] == "tenants" && len(parts) > 2 {
+			f.Part = "dev/" + parts[1]
 		}
 		list = append(list, f)
 	}
@@ -109,7 +113,9 @@ func with(tr *Tree, others map[string]string) map[string]string {
 	for _, f := range tr.Files() {
 		want[f.Path] = string(f.Data)
 	}
-	want[IndexPath] = string(tr.Index(opts.Generator).Encode())
+	for _, f := range tr.Index(opts.Generator).Split() {
+		want[f.Path] = string(f.Data)
+	}
 	return want
 }
 
@@ -163,7 +169,7 @@ func TestWriteDir(t *testing.T) {
 	a, b := mustNew(t, treeA), mustNew(t, treeB)
 
 	r := write(t, dir, a, opts)
-	if len(r.Written) != 6 || len(r.Changed)+len(r.Removed)+r.Unchanged != 0 {
+	if len(r.Written) != 8 || len(r.Changed)+len(r.Removed)+r.Unchanged != 0 {
 		t.Errorf("first write: %+v", r)
 	}
 	sameFiles(t, snapshot(t, dir), with(a, nil))
@@ -181,9 +187,9 @@ func TestWriteDir(t *testing.T) {
 	keep := stat(t, filepath.Join(dir, "tenants/a/ns.yaml"))
 	r = write(t, dir, b, opts)
 	want := WriteResult{
-		Written:   []string{"tenants/c/ns.yaml"},
-		Changed:   []string{IndexPath, "kustomization.yaml"},
-		Removed:   []string{"tenants/a/quota.yaml", "tenants/b/ns.yaml"},
+		Written:   []string{".zave/dev/c.json", "tenants/c/ns.yaml"},
+		Changed:   []string{".zave/dev/a.json", IndexPath, "kustomization.yaml"},
+		Removed:   []string{".zave/dev/b.json", "tenants/a/quota.yaml", "tenants/b/ns.yaml"},
 		Unchanged: 2,
 	}
 	if !reflect.DeepEqual(r, want) {
@@ -201,7 +207,7 @@ func TestWriteDir(t *testing.T) {
 	// Nothing changes: nothing is touched, and an unwritable parent is no hindrance.
 	root := stat(t, dir)
 	r = write(t, dir, b, opts)
-	if len(r.Written)+len(r.Changed)+len(r.Removed) != 0 || r.Unchanged != 5 {
+	if len(r.Written)+len(r.Changed)+len(r.Removed) != 0 || r.Unchanged != 7 {
 		t.Errorf("unchanged: %+v", r)
 	}
 	if now := stat(t, dir); !os.SameFile(root, now) || !now.ModTime().Equal(root.ModTime()) {
@@ -351,7 +357,7 @@ func TestForeignFileWithEqualBytes(t *testing.T) {
 	b := mustNew(t, treeB)
 	put(t, dir, treeB)
 	r := write(t, dir, b, opts)
-	if !reflect.DeepEqual(r, WriteResult{Written: []string{IndexPath}, Unchanged: 4}) {
+	if !reflect.DeepEqual(r, WriteResult{Written: []string{".zave/dev/a.json", ".zave/dev/c.json", IndexPath}, Unchanged: 4}) {
 		t.Errorf("%+v", r)
 	}
 }
@@ -411,7 +417,7 @@ func TestCompare(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "out")
 	a, b := mustNew(t, treeA), mustNew(t, treeB)
 	d, err := Compare(t.Context(), dir, a, opts)
-	if err != nil || len(d.Missing) != 6 || d.len() != 6 {
+	if err != nil || len(d.Missing) != 8 || d.len() != 8 {
 		t.Errorf("absent: %+v, %v", d, err)
 	}
 	write(t, dir, a, opts)
@@ -426,9 +432,9 @@ func TestCompare(t *testing.T) {
 	}
 	edited, _ := a.Index("").Find("tenants/a/ns.yaml")
 	want := Difference{
-		Missing:    []string{"platform/istio/ns.yaml"},
-		Changed:    []string{IndexPath, "kustomization.yaml"},
-		Stale:      []string{"tenants/a/quota.yaml", "tenants/b/ns.yaml"},
+		Missing:    []string{".zave/dev/c.json", "platform/istio/ns.yaml"},
+		Changed:    []string{".zave/dev/a.json", IndexPath, "kustomization.yaml"},
+		Stale:      []string{".zave/dev/b.json", "tenants/a/quota.yaml", "tenants/b/ns.yaml"},
 		HandEdited: []Entry{edited},
 		Foreign:    []string{"tenants/c/ns.yaml"},
 	}
@@ -436,7 +442,7 @@ func TestCompare(t *testing.T) {
 		t.Errorf("got  %+v\nwant %+v", d, want)
 	}
 	l := d.Diagnostics("out")
-	if l.Len() != 7 || !l.HasErrors() {
+	if l.Len() != 10 || !l.HasErrors() {
 		t.Errorf("diagnostics: %v", l.Sorted())
 	}
 	sameFiles(t, snapshot(t, dir), before)
@@ -463,7 +469,7 @@ func TestPartialTree(t *testing.T) {
 	write(t, dir, a, opts)
 	put(t, dir, map[string]string{"tenants/b/ns.yaml": "edited", "mine": "x"})
 	d, err := Compare(t.Context(), dir, b, o)
-	if want := (Difference{Missing: []string{"tenants/c/ns.yaml"}, Changed: []string{IndexPath}, Stale: []string{"tenants/a/quota.yaml"}}); err != nil || !reflect.DeepEqual(d, want) {
+	if want := (Difference{Missing: []string{".zave/dev/c.json", "tenants/c/ns.yaml"}, Changed: []string{".zave/dev/a.json"}, Stale: []string{"tenants/a/quota.yaml"}}); err != nil || !reflect.DeepEqual(d, want) {
 		t.Errorf("got %+v, %v", d, err)
 	}
 	write(t, dir, b, o)
@@ -706,7 +712,7 @@ func TestWithoutExchange(t *testing.T) {
 	if err := os.Rename(dir, filepath.Join(s, "old")); err != nil {
 		t.Fatal(err)
 	}
-	if r := write(t, dir, a, opts); r.Unchanged != 6 {
+	if r := write(t, dir, a, opts); r.Unchanged != 8 {
 		t.Errorf("%+v", r)
 	}
 	sameFiles(t, snapshot(t, dir), with(a, nil))
