@@ -59,6 +59,14 @@
 //	internal/leak          secrets in what is about to be committed
 //	internal/forge         comments on pull requests
 //
+// # What is kept from one run to the next
+//
+// In the user's cache directory, by internal/reuse, and never as the truth: which files the last build left; specs as
+// load decoded them, by all bytes that they were made of; and for each tenant the hashes of the files that it compiles
+// to, by its fingerprint, which is all that its units are a function of (Fingerprints). By the last two a diff and the
+// hook compile what changed alone. So an emitter of tenants may read of the others no more than the fingerprint covers:
+// those that the tenant uses and offers to. TestFingerprints finds one that does.
+//
 // # Invariants
 //
 // Sorted slices leave functions, maps do not. Parallel work writes to its own index and is joined in input order. An

@@ -50,6 +50,11 @@ func setup(env *testscript.Env) error {
 	env.Setenv("HOME", home)
 	env.Setenv("XDG_CACHE_HOME", filepath.Join(home, ".cache"))
 	env.Setenv("TERM", "xterm")
+	for _, who := range []string{"AUTHOR", "COMMITTER"} {
+		env.Setenv("GIT_"+who+"_NAME", "Script")
+		env.Setenv("GIT_"+who+"_EMAIL", "script@example.com")
+	}
+	env.Setenv("GIT_CONFIG_NOSYSTEM", "1")
 	return os.MkdirAll(home, 0o777)
 }
 

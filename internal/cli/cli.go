@@ -102,6 +102,7 @@ func (a *app) command() *cobra.Command {
 			"  zave build                compile, and write the tree\n" +
 			"  zave build --check        is the tree what the specs compile to?\n" +
 			"  zave check                would the clusters take every object?\n" +
+			"  zave diff                 what does my change do to the clusters?\n" +
 			"  zave db plan              are the tenants' databases as the specs say?\n" +
 			"  zave explain ZAV108       what does that error mean?",
 		Version:           version,
@@ -119,8 +120,8 @@ func (a *app) command() *cobra.Command {
 			return &problem{exit: exitUnknown}
 		},
 	}
-	root.AddCommand(a.vetCommand(), a.buildCommand(), a.checkCommand(), a.dbCommand(), a.explainCommand(), a.versionCommand(),
-		a.completionCommand(), a.docsCommand())
+	root.AddCommand(a.vetCommand(), a.buildCommand(), a.checkCommand(), a.diffCommand(), a.ackCommand(), a.promoteCommand(),
+		a.hookCommand(), a.dbCommand(), a.explainCommand(), a.versionCommand(), a.completionCommand(), a.docsCommand())
 	root.SetHelpCommand(a.helpCommand())
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { a.helpErr = a.writeHelp(a.stdout, cmd, a.out.columns()) })
 	root.SetFlagErrorFunc(flagProblem)

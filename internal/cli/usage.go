@@ -192,8 +192,9 @@ func (a *app) writeHelp(w io.Writer, cmd *cobra.Command, columns int) error {
 // inOrder gives the commands that help lists, in the order of work; cobra sorts them by name.
 func inOrder(cmd *cobra.Command) []*cobra.Command {
 	order := []string{
-		"vet", "build", "check", "db", "explain", "version", "completion", "help",
+		"vet", "build", "check", "diff", "ack", "promote", "hook", "db", "explain", "version", "completion", "help",
 		"sql", "config", "verifier", "plan", "apply", "verify", "rotate", "backup", "restore", "drill",
+		"install", "uninstall", "run",
 	}
 	var out []*cobra.Command
 	for _, c := range cmd.Commands() {

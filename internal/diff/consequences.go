@@ -1,0 +1,225 @@
+package diff
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/zavestudios/zave/internal/diff/report"
+	"github.com/zavestudios/zave/internal/source"
+)
+
+// effect is one consequence for one subject, before those of one cause are joined.
+type effect struct {
+	rule string
+	kind string // of the subject, "Deployment"
+	name string // of the subject, "panchito/web"
+	text string // behind the name
+	why  string // empty: what the rule says
+	plan []string
+	data bool
+
+	cluster, tenant string
+	origin          source.Span
+	changes         []*change
+}
+
+// about makes an effect of one change on its object.
+func (x *change) about(rule, text string) effect {
+	name := x.Name
+	if x.Namespace != "" {
+		name = x.Namespace + "/" + x.Name
+	}
+	return effect{
+		rule: rule, kind: x.Kind, name: name, text: text,
+		cluster: x.Cluster, tenant: x.Tenant, origin: x.Origin, changes: []*change{x},
+	}
+}
+
+// add keeps an effect. The changes that it is about need no other.
+func (c *comparison) add(e effect) {
+	for _, x := range e.changes {
+		x.covered = true
+	}
+	c.effects = append(c.effects, e)
+}
+
+// consequences fills effects: first what concerns whole tenants and databases, then each change by its kind, and last
+// whatever nothing has been said about.
+func (c *comparison) consequences() error {
+	for _, x := range c.changes {
+		x.Hash = hash(x)
+	}
+	for _, x := range c.changes {
+		if !x.covered {
+			c.other(x)
+		}
+	}
+	return nil
+}
+
+// other is said of a change that no rule knows.
+func (c *comparison) other(x *change) {
+	switch x.Action {
+	case report.Create:
+		c.add(x.about("created", "created"))
+	case report.Delete:
+		c.add(x.about("deleted", "deleted"))
+	default:
+		var paths []string
+		for _, f := range x.fields {
+			paths = append(paths, f.Shape)
+		}
+		slices.Sort(paths)
+		c.add(x.about("changed", "changed: "+some(slices.Compact(paths), 4)))
+	}
+}
+
+// groupKey is what effects of one cause have in common.
+type groupKey struct {
+	rule, kind, text, why, plan string
+	data                        bool
+}
+
+// report joins the effects of one cause and sorts everything.
+func (c *comparison) report() *report.Report {
+	out := &report.Report{Base: c.options.Base, Head: c.options.Head, Generator: c.options.Generator}
+	index := map[*change]int{}
+	for i, x := range c.changes {
+		index[x] = i
+		out.Changes = append(out.Changes, x.Change)
+	}
+	rules := Rules()
+	rank := map[string]int{}
+	for i, r := range rules {
+		rank[r.ID] = i
+	}
+	at := map[groupKey]int{}
+	used := map[string]bool{}
+	for _, e := range c.effects {
+		r := rules[rank[e.rule]]
+		why := cmp.Or(e.why, r.Why)
+		k := groupKey{e.rule, e.kind, own(e, e.text), own(e, why), own(e, strings.Join(e.plan, "\n")), e.data}
+		i, ok := at[k]
+		if !ok {
+			i = len(out.Consequences)
+			at[k] = i
+			out.Consequences = append(out.Consequences, report.Consequence{
+				Class: r.Class, Rule: e.rule, Kind: e.kind, Text: e.text, Why: why, Plan: e.plan, Data: e.data,
+			})
+		}
+		q := &out.Consequences[i]
+		if q.Text != e.text { // alike but for their own names
+			q.Text, q.Why, q.Plan = k.text, k.why, strings.Split(k.plan, "\n")
+			if k.plan == "" {
+				q.Plan = nil
+			}
+		}
+		s := report.Subject{Name: e.name, Cluster: e.cluster, Tenant: e.tenant, Origin: e.origin}
+		for _, x := range e.changes {
+			s.Changes = append(s.Changes, index[x])
+		}
+		slices.Sort(s.Changes)
+		s.Changes = slices.Compact(s.Changes)
+		if r.Class == report.Destructive {
+			s.Pass = c.pass(e, used)
+		}
+		q.Subjects = append(q.Subjects, s)
+	}
+	for i := range out.Consequences {
+		slices.SortStableFunc(out.Consequences[i].Subjects, func(a, b report.Subject) int {
+			return cmp.Or(strings.Compare(a.Cluster, b.Cluster), strings.Compare(a.Name, b.Name))
+		})
+	}
+	classes := report.Classes()
+	slices.SortStableFunc(out.Consequences, func(a, b report.Consequence) int {
+		return cmp.Or(
+			slices.Index(classes, a.Class)-slices.Index(classes, b.Class),
+			rank[a.Rule]-rank[b.Rule],
+			strings.Compare(a.Kind, b.Kind),
+			strings.Compare(a.Subjects[0].Cluster, b.Subjects[0].Cluster),
+			strings.Compare(a.Subjects[0].Name, b.Subjects[0].Name),
+			strings.Compare(a.Text, b.Text),
+		)
+	})
+	for note := range c.notes {
+		out.Notes = append(out.Notes, note)
+	}
+	slices.Sort(out.Notes)
+	for _, a := range c.options.Acks {
+		if !used[a.File] {
+			out.Stale = append(out.Stale, a.File)
+		}
+	}
+	slices.Sort(out.Stale)
+	out.Stale = slices.Compact(out.Stale)
+	return out
+}
+
+// own takes the names of the subject itself, its tenant and its cluster, out of a text, so that what happens to many
+// alike reads alike.
+func own(e effect, text string) string {
+	if text == "" {
+		return ""
+	}
+	for _, n := range []struct{ name, stand string }{{e.name, "its own"}, {e.tenant, "<tenant>"}, {e.cluster, "<cluster>"}} {
+		if n.name != "" {
+			text = replaceWord(text, n.name, n.stand)
+		}
+	}
+	return text
+}
+
+// replaceWord replaces a name where it is not a part of a longer one.
+func replaceWord(text, name, by string) string {
+	inName := func(c byte) bool {
+		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-'
+	}
+	var b strings.Builder
+	for {
+		i := strings.Index(text, name)
+		if i < 0 {
+			b.WriteString(text)
+			return b.String()
+		}
+		j := i + len(name)
+		b.WriteString(text[:i])
+		if i > 0 && inName(text[i-1]) || j < len(text) && inName(text[j]) {
+			b.WriteString(name)
+		} else {
+			b.WriteString(by)
+		}
+		text = text[j:]
+	}
+}
+
+// pass says why a destructive effect is let through; empty: it is not.
+func (c *comparison) pass(e effect, used map[string]bool) string {
+	t := c.tenants[tenantKey{e.cluster, e.tenant}]
+	if e.tenant != "" && t != nil && t.retired() {
+		return "its spec says state: retired"
+	}
+	every := func(ok func(*change) bool) bool {
+		return len(e.changes) > 0 && !slices.ContainsFunc(e.changes, func(x *change) bool { return !ok(x) })
+	}
+	if every(func(x *change) bool { return slices.Contains(c.options.Allow, x.Ref()) }) {
+		return "allowed by --allow"
+	}
+	var reasons []string
+	if every(func(x *change) bool {
+		for _, a := range c.options.Acks {
+			if a.acknowledges(&x.Change) {
+				used[a.File] = true
+				reasons = append(reasons, a.Reason)
+				return true
+			}
+		}
+		return slices.Contains(c.options.Allow, x.Ref())
+	}) {
+		if reason := strings.Join(slices.DeleteFunc(reasons, func(s string) bool { return s == "" }), "; "); reason != "" {
+			return "acknowledged: " + reason
+		}
+		return "acknowledged"
+	}
+	return ""
+}
