@@ -84,7 +84,6 @@ func doors() map[string][]string {
 		"github.com/go-git/":                 {"internal/gitrepo"},
 		"github.com/google/go-github/":       {"internal/forge"},
 		"gitlab.com/":                        {"internal/forge"},
-		"k8s.io/client-go/":                  {"internal/diff/typed"},
 		"sigs.k8s.io/structured-merge-diff/": {"internal/diff/typed"},
 		"filippo.io/":                        {"internal/postgres/archive"},
 		"github.com/jackc/":                  {"internal/postgres", "internal/postgres/pgtest"},
