@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/zavestudios/zave/internal/diff/report"
+	"github.com/zavestudios/zave/internal/diff/typed"
 	"github.com/zavestudios/zave/internal/source"
 )
 
@@ -22,7 +23,8 @@ type effect struct {
 	cluster, tenant string
 	origin          source.Span
 	changes         []*change
-	reach           *[2]int // of package reach: which of its consequences and subjects it is
+	key             []*change // those whose acknowledgement lets it through; none: all
+	reach           *[2]int   // of package reach: which of its consequences and subjects it is
 }
 
 // about makes an effect of one change on its object.
@@ -101,7 +103,7 @@ func (c *comparison) left(together []effect) {
 func (c *comparison) other(x *change) {
 	switch {
 	case x.Action == report.Rename:
-		c.add(x.about("renamed", "renamed, with other content: "+paths(c.acting(x))))
+		c.add(x.about("renamed", "renamed, with other content: "+paths(slices.DeleteFunc(c.acting(x), func(f typed.Field) bool { return f.Shape == "metadata.name" }))))
 	case policy(x):
 		c.policies(x)
 	case x.Action == report.Create:
@@ -151,6 +153,10 @@ func (c *comparison) report() *report.Report {
 			}
 			slices.Sort(s.Changes)
 			s.Changes = slices.Compact(s.Changes)
+			for _, x := range e.key {
+				s.Key = append(s.Key, index[x])
+			}
+			slices.Sort(s.Key)
 			if q.Class == report.Destructive {
 				s.Pass = c.pass(e, used)
 			}
@@ -264,8 +270,12 @@ func (c *comparison) pass(e effect, used map[string]bool) string {
 	if e.tenant != "" && t != nil && t.retired() {
 		return "its spec says state: retired"
 	}
+	key := e.key
+	if len(key) == 0 {
+		key = e.changes
+	}
 	every := func(ok func(*change) bool) bool {
-		return len(e.changes) > 0 && !slices.ContainsFunc(e.changes, func(x *change) bool { return !ok(x) })
+		return len(key) > 0 && !slices.ContainsFunc(key, func(x *change) bool { return !ok(x) })
 	}
 	if every(func(x *change) bool { return slices.Contains(c.options.Allow, x.Ref()) }) {
 		return "allowed by --allow"

@@ -60,7 +60,7 @@ func (c *comparison) destroyed(x *change) bool {
 	case "/Namespace":
 		e = x.about("namespace-deleted", "deleted, with everything in it")
 		if n := len(c.around.in(before, x.Cluster, x.Name, "PersistentVolumeClaim")); n > 0 {
-			e.text = "deleted, with everything in it, " + count(n, "volume") + " of them known"
+			e.text = "deleted, with everything in it, " + count(n, "volume claim") + " included"
 		}
 		e.plan = []string{
 			"move what is needed elsewhere, and take backups",
@@ -89,7 +89,8 @@ func (c *comparison) destroyed(x *change) bool {
 	case "helm.toolkit.fluxcd.io/HelmRelease":
 		e = x.about("release-uninstalled", "deleted, and its release uninstalled")
 		if dig(x.b, "spec", "suspend") == true {
-			e.text, e.why = "deleted, with its release left installed", "it is suspended, and Flux uninstalls nothing that is"
+			e = x.about("delivery-deleted", "deleted, with its release left installed")
+			e.why = "it is suspended, and Flux uninstalls nothing that is"
 			c.add(e)
 			return true
 		}
@@ -178,6 +179,16 @@ func (c *comparison) replaced(x *change) {
 	case "/Service":
 		e.why = by + "; connections to the old address are refused"
 	case "batch/Job":
+		if ttl := dig(x.a, "spec", "ttlSecondsAfterFinished"); ttl != nil || strings.Contains(by, "makes it anew") {
+			in, _ := within(x.fields, template(x))
+			what, _ := c.podChanges(x, in)
+			e = x.about("job-runs", "run again: "+what)
+			e.why = by
+			if ttl != nil {
+				e.why += ", or until it is deleted by itself, " + textOf(ttl) + " seconds after its run"
+			}
+			break
+		}
 		e.why = by + "; a run that is under way is stopped"
 		e.plan = []string{"give it another name, so that it is another Job"}
 	case "/ConfigMap", "/Secret":

@@ -22,6 +22,12 @@ func (c *comparison) ofKind(x *change) {
 		c.replaced(x)
 	case report.Rename:
 		c.renamedOne(x)
+	case report.Move:
+		if slices.ContainsFunc(x.Fields, func(f report.Field) bool { return f.Immutable }) {
+			c.replaced(x)
+			return
+		}
+		c.updated(x)
 	default:
 		c.updated(x)
 	}
@@ -89,8 +95,8 @@ func (c *comparison) deletedOne(x *change) {
 		c.add(x.about("monitoring-deleted", "deleted, and its alerts with it"))
 	case "kustomize.toolkit.fluxcd.io/Kustomization":
 		e := x.about("delivery-deleted", "deleted, and what it owns with it")
-		if dig(x.b, "spec", "prune") != true {
-			e.text, e.why = "deleted, with what it owns left as it is", "it does not prune, and nothing brings what it owned up to date any more"
+		if !prunes(x.b) {
+			e.text, e.why = "deleted, with what it owns left as it is", "it does not prune, or is suspended, and nothing brings what it owned up to date any more"
 		}
 		c.add(e)
 	case "argoproj.io/Application":
@@ -123,7 +129,7 @@ func isBackup(x *change) bool {
 // schedule is when a CronJob ran, behind what it says of it.
 func schedule(m map[string]any) string {
 	if s, ok := dig(m, "spec", "schedule").(string); ok {
-		return " at " + s
+		return " (" + s + ")"
 	}
 	return ""
 }
@@ -189,6 +195,7 @@ func (c *comparison) updated(x *change) {
 	case "/ConfigMap", "/Secret":
 		say(take("data", "binaryData", "stringData"), "config-changed", "changed: "+dataKeys(acting))
 	case "external-secrets.io/ExternalSecret":
+		say(take("spec.refreshInterval"), "timing-changed", "read at another interval: "+values(acting))
 		say(take("spec"), "secret-changed", "made otherwise: "+paths(acting))
 	case "policy/PodDisruptionBudget":
 		say(take("spec"), "budget-changed", "changed: "+values(acting))
@@ -205,7 +212,7 @@ func (c *comparison) updated(x *change) {
 	case "source.toolkit.fluxcd.io/OCIRepository", "source.toolkit.fluxcd.io/HelmRepository", "source.toolkit.fluxcd.io/GitRepository",
 		"source.toolkit.fluxcd.io/HelmChart", "source.toolkit.fluxcd.io/Bucket":
 		say(take("spec.interval", "spec.timeout"), "timing-changed", "looked at another time: "+values(acting))
-		say(take("spec"), "chart-changed", "changed: "+values(acting))
+		say(take("spec"), "chart-changed", "changed: "+chart(acting))
 	case "helm.toolkit.fluxcd.io/HelmRelease":
 		c.release(x, take)
 	case "argoproj.io/Application":
@@ -324,7 +331,7 @@ func (c *comparison) release(x *change, take func(...string) []typed.Field) {
 		c.add(x.about("release-upgraded", "upgraded with other values: "+paths(others)))
 	}
 	if fields := take("spec.chart", "spec.chartRef"); len(fields) > 0 {
-		e := x.about("chart-changed", "upgraded: "+values(fields))
+		e := x.about("chart-changed", "upgraded: "+chart(fields))
 		e.why = "what the chart makes of it is not known here: it may restart pods"
 		c.add(e)
 	}
@@ -336,16 +343,16 @@ func (c *comparison) release(x *change, take func(...string) []typed.Field) {
 // application is said of an Application of Argo CD.
 func (c *comparison) application(x *change, take func(...string) []typed.Field) {
 	if fields := take("spec.source", "spec.sources"); len(fields) > 0 {
-		c.add(x.about("source-revision", "deployed from another source: "+values(fields)))
+		c.add(x.about("source-revision", "deployed otherwise: "+values(fields)))
 	}
 	if fields := take("spec.revisionHistoryLimit"); len(fields) > 0 {
 		c.add(x.about("history-changed", "changed: "+values(fields)))
 	}
 	if fields := take("metadata.finalizers"); len(fields) > 0 {
-		e := x.about("delivery-changed", "to delete what it deployed when it is deleted itself")
+		e := x.about("delivery-changed", "set to delete what it deployed when it is deleted itself")
 		e.why = "it has the finalizer " + argoFinalizer
 		if !finalized(&change{b: x.a}) {
-			e.text, e.why = "to leave what it deployed when it is deleted itself", "it has no finalizer any more"
+			e.text, e.why = "set to leave what it deployed when it is deleted itself", "it has no finalizer any more"
 		}
 		c.add(e)
 	}
@@ -431,16 +438,37 @@ func paths(fields []typed.Field) string {
 	return some(slices.Compact(out), 4)
 }
 
-// values names fields with both of their sides, where these are short.
+// values names fields with both of their sides, where these are short and no place for secrets.
 func values(fields []typed.Field) string {
 	var out []string
 	for _, f := range fields {
 		text := f.Path
-		if by := fromTo(f); len(by) <= 120 {
+		if by := fromTo(f); len(by) <= 120 && !private(f.Shape) {
 			text += by
 		}
 		out = append(out, text)
 	}
 	slices.Sort(out)
 	return some(slices.Compact(out), 4)
+}
+
+// private tells whether people put secrets into a field, whatever it is called.
+func private(shape string) bool {
+	return slices.ContainsFunc(strings.FieldsFunc(shape, func(r rune) bool { return r == '.' || r == '[' || r == ']' }), func(name string) bool {
+		return slices.Contains([]string{"values", "valuesObject", "valuesInline", "parameters", "postBuild", "env", "args", "command",
+			"data", "stringData", "annotations", "patches"}, name)
+	})
+}
+
+// chart says which version of a chart, where that is what changes.
+func chart(fields []typed.Field) string {
+	for _, f := range fields {
+		switch f.Shape {
+		case "spec.ref.tag", "spec.ref.semver", "spec.chart.spec.version", "spec.version":
+			if len(fields) == 1 {
+				return "chart" + fromTo(f)
+			}
+		}
+	}
+	return values(fields)
 }

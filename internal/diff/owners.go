@@ -55,12 +55,12 @@ func (c *comparison) kustomization(k unit.Key, action report.Action) *change {
 
 // moved is said of one object.
 func (c *comparison) moved(x *change) {
-	to := x.unitA.String()
+	from, to := unitText(x.unitB, x.Tenant), unitText(x.unitA, x.Tenant)
 	if kept(x) {
-		c.add(x.about("object-moved-kept", "moved to the unit "+to+", and left alone by the old one"))
+		c.add(x.about("object-moved-kept", "moved from "+from+" to "+to+", and left alone by the old one"))
 		return
 	}
-	e := x.about("object-moved", "moved from the unit "+x.unitB.String()+" to "+to)
+	e := x.about("object-moved", "moved from "+from+" to "+to)
 	e.data = holdsData(x)
 	switch {
 	case byArgo(x.unitB) && byArgo(x.unitA):
@@ -79,6 +79,18 @@ func (c *comparison) moved(x *change) {
 	c.add(e)
 }
 
+// unitText names a unit: "its tenancy unit" where it is the tenant's, so that what happens to many reads alike.
+func unitText(k unit.Key, tenant string) string {
+	owner := " of Flux"
+	if byArgo(k) {
+		owner = " of Argo CD"
+	}
+	if k.Name == tenant {
+		return "its " + string(k.Part) + " unit" + owner
+	}
+	return "the unit " + k.String() + owner
+}
+
 // keepPlan is how an object changes hands and is never deleted.
 func keepPlan(annotation string) []string {
 	return []string{
@@ -89,14 +101,14 @@ func keepPlan(annotation string) []string {
 
 // ownerRenamed is said of a Kustomization or an Application that goes by another name, and of all that it owns.
 func (c *comparison) ownerRenamed(gone, made *change, from, to string, owned []*change) {
-	all := slices.Clone(owned)
+	all, key := slices.Clone(owned), []*change(nil)
 	kind, name := "unit", from
 	var e effect
 	if gone != nil {
 		kind = gone.Kind
 		e = gone.about("owner-renamed", "")
 		name = e.name
-		all = append(all, gone)
+		all, key = append(all, gone), []*change{gone}
 	}
 	if made != nil {
 		all = append(all, made)
@@ -106,7 +118,7 @@ func (c *comparison) ownerRenamed(gone, made *change, from, to string, owned []*
 	}
 	first := all[0]
 	e.rule, e.kind, e.name = "owner-renamed", kind, name
-	e.cluster, e.tenant, e.origin, e.changes = first.Cluster, first.Tenant, first.Origin, all
+	e.cluster, e.tenant, e.origin, e.changes, e.key = first.Cluster, first.Tenant, first.Origin, all, key
 	if made != nil {
 		e.origin = made.Origin
 	}
@@ -117,8 +129,7 @@ func (c *comparison) ownerRenamed(gone, made *change, from, to string, owned []*
 	e.data = losesData(owned)
 	switch {
 	case kind == "Application" && gone != nil && !finalized(gone):
-		e.why = "the old one has no finalizer, and so leaves behind what it deployed; the new one takes that over"
-		e.plan = []string{"merge this", "see that the new one has taken everything over, and is synced"}
+		e.rule, e.why = "owner-renamed-kept", "the old one has no finalizer, and leaves what it deployed to the new one"
 	case kind == "Application":
 		e.why = "the old one has the finalizer " + argoFinalizer + ", and deletes what it deployed when it goes"
 		e.data = true // of what it deployed only the owner knows whether there are volumes
@@ -127,24 +138,29 @@ func (c *comparison) ownerRenamed(gone, made *change, from, to string, owned []*
 			"rename it: what it deployed stays, and the new one takes it over",
 		}
 	default:
-		e.why = "the old one prunes what it owns when it goes, unless the new one has applied it before; nothing orders the two"
+		e.why = "the old one deletes what it owns when it goes, unless the new one has applied it before; nothing orders the two"
 		e.plan = []string{
 			"set prune: false on the old Kustomization, merge, and wait until that is applied",
 			"rename it: what it owned stays, and the new one takes it over",
 		}
 	}
-	if dig(content(gone), "spec", "prune") == false {
-		e.why, e.data = "the old one does not prune, so that the new one takes over what it owned", false
-		e.plan = nil
+	if kind == "Kustomization" && !prunes(gone.b) {
+		e.rule, e.why = "owner-renamed-kept", "the old one does not delete what it owns, and leaves it to the new one"
+		e.plan, e.data = nil, false
 	}
 	c.tell(e)
 }
 
-func content(x *change) map[string]any {
-	if x == nil {
-		return nil
+// prunes tells whether Flux deletes what a Kustomization owns when that is deleted (Flux, "Kustomization: deletion
+// policy").
+func prunes(m map[string]any) bool {
+	switch dig(m, "spec", "deletionPolicy") {
+	case "Orphan":
+		return false
+	case "Delete", "WaitForTermination":
+		return true
 	}
-	return x.b
+	return dig(m, "spec", "prune") == true && dig(m, "spec", "suspend") != true
 }
 
 // renamedOwners finds the Kustomizations and Applications that go and come again under another name, for the same

@@ -12,7 +12,7 @@ import (
 // acting gives the fields that somebody in the cluster may act on.
 func (c *comparison) acting(x *change) (out []typed.Field) {
 	for _, f := range flat(x.fields) {
-		if !bookkeeping(f.Shape) && !describes(x, f) {
+		if !bookkeeping(f.Shape) && !describes(x, f) && f.Shape != "apiVersion" {
 			out = append(out, f)
 		}
 	}

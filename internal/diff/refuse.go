@@ -257,9 +257,9 @@ func (c *comparison) security(x *change, fields []typed.Field) {
 	switch {
 	case len(fields) == 0:
 	case is > was:
-		c.add(x.about("security-refuses", "admits less: Pod Security "+b+" → "+a))
+		c.add(x.about("security-refuses", "given a stricter Pod Security level: "+b+" → "+a))
 	case is == was:
-		c.add(x.about("security-refuses", "admits by another version: "+values(fields)))
+		c.add(x.about("security-refuses", "given another version of Pod Security: "+values(fields)))
 	}
 }
 

@@ -24,7 +24,7 @@ func template(x *change) string {
 // within gives the fields below a shape, and the others.
 func within(fields []typed.Field, shape string) (in, out []typed.Field) {
 	for _, f := range fields {
-		if f.Shape == shape || strings.HasPrefix(f.Shape, shape+".") {
+		if rest, ok := strings.CutPrefix(f.Shape, shape); ok && (rest == "" || rest[0] == '.' || rest[0] == '[') {
 			in = append(in, f)
 		} else {
 			out = append(out, f)
@@ -208,8 +208,12 @@ func (c *comparison) podChanges(x *change, fields []typed.Field) (text string, m
 	var env names
 	for _, f := range fields {
 		if y := renamed(f); y != nil {
-			stem, _ := stemOf(y.Name)
-			p.other = append(p.other, strings.ToLower(y.Kind[:1])+y.Kind[1:]+" "+stem)
+			name, _ := stemOf(y.Name)
+			name = y.Kind + " " + name
+			if own, _ := stemOf(x.Name); name == y.Kind+" "+own || name == y.Kind+" "+x.Name {
+				name = "its " + y.Kind
+			}
+			p.other = append(p.other, name)
 			more = append(more, y)
 			continue
 		}

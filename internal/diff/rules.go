@@ -111,9 +111,10 @@ func plainRules() []Rule {
 		{"created", report.Additive, "An object is created.", "nothing that runs is touched"},
 
 		{"object-moved-kept", report.Cosmetic, "An object goes from one owner to another, and the old one leaves it alone.", "it is kept when it goes from the tree, so that the new owner takes it over as it is"},
+		{"owner-renamed-kept", report.Cosmetic, "What Flux or Argo CD reconcile objects by gets another name, and leaves the objects alone.", "the new owner takes over what the old one leaves"},
 		{"kept", report.Cosmetic, "An object goes from the tree and stays in the cluster.", "it is marked to be kept, so that no mistake in a spec deletes it; who wants it gone deletes it by hand"},
 		{"prune-disabled", report.Cosmetic, "An object is kept when it goes from the tree.", "it counts when the object goes"},
-		{"timing-changed", report.Cosmetic, "How often, how long or in which order Flux applies changes, and not what.", "nothing is applied that was not"},
+		{"timing-changed", report.Cosmetic, "How often, how long or in which order changes are applied, and not what.", "nothing is applied that was not"},
 		{"history-changed", report.Cosmetic, "How many old revisions or runs are kept changes.", "nothing that runs is touched"},
 		{"described", report.Cosmetic, "Labels, annotations or descriptions change that no controller acts on.", "no controller acts on it"},
 		{"renamed", report.Cosmetic, "An object goes by another name, since its content is another.", "what reads it says what that does"},

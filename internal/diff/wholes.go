@@ -129,9 +129,9 @@ func (c *comparison) tenantDeleted(t *tenancy) {
 			stays = append(stays, "what its Application deployed")
 			data = true // of which zave knows nothing
 		case x.Kind == "Namespace" && kept(x):
-			stays = append(stays, "its namespace, with what nobody else deletes in it")
+			stays = append(stays, "its namespace")
 		case x.Kind == "Namespace":
-			goes = append(goes, "its namespace and all that is in it")
+			goes = append(goes, "its namespace with all that is in it")
 			data = true
 		case x.Kind == "PersistentVolumeClaim" && !kept(x):
 			volumes++
@@ -139,34 +139,50 @@ func (c *comparison) tenantDeleted(t *tenancy) {
 		}
 	}
 	if text := workloads(gone); text != "" {
-		goes = append([]string{text}, goes...)
+		goes = append([]string{"its " + text}, goes...)
 	}
 	if volumes > 0 {
-		goes = append(goes, count(volumes, "volume"))
+		goes = append(goes, "its "+count(volumes, "volume"))
 	}
 	if slices.ContainsFunc(gone, func(x *change) bool { return x.unitB.Part == unit.Database }) {
-		goes = append(goes, "the backups of its database from now on")
-		stays = append(stays, "the database itself")
+		goes = append(goes, "all further backups")
+		stays = append(stays, "its database")
 		data = true
 	}
 	text := "deleted"
 	if len(goes) > 0 {
-		text += ", and with it " + and(goes)
+		text += ", with " + and(goes)
 	}
 	if len(stays) > 0 {
 		slices.Sort(stays)
-		text += "; left behind, for nobody to look after: " + and(slices.Compact(stays))
+		text += "; left behind, with nobody to look after it: " + and(slices.Compact(stays))
 	}
 	e := whole("tenant-deleted", "tenant", t.tenant, text, t, gone)
+	e.key = only(gone, func(x *change) bool { return x.Kind == "Namespace" && x.Name == t.tenant })
 	e.data = data
-	if !t.retired() {
+	switch {
+	case t.retired():
+	case c.elsewhere(t):
+		e.why = "it leaves the cluster without having said state: retired for it, which stops everything and keeps the data"
+		e.plan = []string{
+			`set state: "retired" for the cluster in the overrides of its spec, and merge: its workloads stop, and its data stay`,
+			"remove the cluster from its spec once nobody needs them",
+		}
+	default:
 		e.why = "its spec goes without having said state: retired, which stops everything and keeps the data"
 		e.plan = []string{
-			`set state: "retired" in its spec, and merge: its workloads stop, and its data and its last backups stay`,
+			`set state: "retired" in its spec, and merge: its workloads stop, and its data stay`,
 			"remove its spec once nobody needs them",
 		}
 	}
 	c.tell(e)
+}
+
+// elsewhere tells whether a tenant that leaves a cluster is still on another.
+func (c *comparison) elsewhere(t *tenancy) bool {
+	return c.head.Platform != nil && slices.ContainsFunc(c.head.Platform.Tenants, func(m *model.Tenant) bool {
+		return m.Name == t.tenant && len(m.Placements) > 0
+	})
 }
 
 // finalized tells whether deleting an Application deletes what it deployed (Argo CD, "App Deletion").
@@ -190,13 +206,16 @@ func (c *comparison) tenantAdded(t *tenancy) {
 	if slices.ContainsFunc(made, func(x *change) bool { return x.unitA.Part == unit.Database }) {
 		with = append(with, "a database")
 	}
-	with = append(with, count(len(made), "object")+" in all")
-	c.tell(whole("tenant-added", "tenant", t.tenant, "added, with "+and(with), t, made))
+	text := "added: " + count(len(made), "object")
+	if len(with) > 0 {
+		text += ", among them " + and(with)
+	}
+	c.tell(whole("tenant-added", "tenant", t.tenant, text, t, made))
 }
 
 // stops says what no longer runs.
 func (c *comparison) stops(t *tenancy) string {
-	n := len(only(t.changes, func(x *change) bool { return runs(x.Kind) && (x.Action == report.Delete || stopped(x)) }))
+	n := len(only(t.changes, func(x *change) bool { return stopped(x) && !isBackup(x) }))
 	if n == 0 {
 		return "nothing of it runs"
 	}
@@ -234,7 +253,7 @@ func (c *comparison) tenantRetired(t *tenancy) {
 }
 
 func (c *comparison) tenantStops(t *tenancy, rule, text string) {
-	part := only(t.changes, func(x *change) bool { return x.Action == report.Update && stopped(x) })
+	part := only(t.changes, func(x *change) bool { return stopped(x) && !isBackup(x) })
 	if len(part) > 0 {
 		c.add(whole(rule, "tenant", t.tenant, text, t, part))
 		for _, x := range part {
@@ -297,6 +316,7 @@ func (c *comparison) databaseRemoved(t *tenancy) {
 	name := databaseOf(t, t.placeB)
 	e := whole("database-removed", "database", name, "removed from the spec: no more backups, and no login for its tenant", t, part)
 	e.origin = firstOrigin(part)
+	e.key = only(part, func(x *change) bool { return x.Kind == "Kustomization" })
 	e.data = true
 	e.why = "zave drops no database: its data stay on the server, where nothing backs them up, until they are dropped by hand"
 	e.plan = []string{
@@ -377,6 +397,7 @@ func (c *comparison) serviceRemoved(k unit.Key, t *tenancy, part []*change) {
 		}
 	}
 	e := whole("service-removed", "service", k.Name, text, t, part)
+	e.key = only(part, func(x *change) bool { return x.Kind == "HelmRelease" })
 	e.data = data
 	switch {
 	case data:
