@@ -67,6 +67,7 @@ func (c *comparison) consequences() error {
 		}
 		c.refusals(x)
 	}
+	c.rollouts()
 	if c.around.err != nil {
 		return c.around.err
 	}

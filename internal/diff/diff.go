@@ -77,6 +77,7 @@ type comparison struct {
 	changes    []*change
 	byID       map[object.ID]*change // by what it is, and by what it was
 	effects    []effect
+	restarted  []restart
 	leftOver   []remainder
 	around     *surroundings
 	renamedIn  map[scope][]*change // by the namespace, after

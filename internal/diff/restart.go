@@ -59,11 +59,52 @@ func (c *comparison) restarts(x *change, fields []typed.Field) {
 	}
 	how, why := c.rollout(x)
 	e.text, e.why = how+": "+what, why
-	if x.Kind == "StatefulSet" && dig(x.a, "spec", "updateStrategy", "type") == "OnDelete" ||
-		x.Kind == "DaemonSet" && dig(x.a, "spec", "updateStrategy", "type") == "OnDelete" {
+	if dig(x.a, "spec", "updateStrategy", "type") == "OnDelete" {
 		e.rule = "next-start"
+		c.add(e)
+		return
 	}
-	c.add(e)
+	most, _ := c.pods(x)
+	for _, y := range e.changes {
+		y.covered = true
+	}
+	c.restarted = append(c.restarted, restart{e, what, most})
+}
+
+// restart is a workload whose pods are replaced, before those of one cause are joined.
+type restart struct {
+	effect
+	what string // changes in the pods
+	most int    // pods
+}
+
+// ways is in how many ways the pods of many workloads are replaced for one cause, before that is said but once.
+const ways = 3
+
+// rollouts says of each workload how its pods are replaced; of many for one cause, how many pods these are together.
+func (c *comparison) rollouts() {
+	type cause struct{ kind, what string }
+	how := map[cause]map[string]bool{}
+	pods := map[cause]int{}
+	for _, r := range c.restarted {
+		k := cause{r.kind, r.what}
+		if how[k] == nil {
+			how[k] = map[string]bool{}
+		}
+		how[k][r.text+"\n"+r.why] = true
+		pods[k] += r.most
+	}
+	for _, r := range c.restarted {
+		e := r.effect
+		if k := (cause{r.kind, r.what}); len(how[k]) > ways {
+			e.text = "restarted, by the strategy of each: " + r.what
+			e.why = "they have up to " + count(pods[k], "pod") + " together, and each replaces its own by its strategy"
+			if r.kind == "DaemonSet" {
+				e.why = "each replaces its pods, one on every node, by its strategy"
+			}
+		}
+		c.add(e)
+	}
 }
 
 // rollout says how pods are replaced, by the strategy that the object has after the change, and of how many.

@@ -1,7 +1,9 @@
 package diff_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -42,7 +44,15 @@ func TestRules(t *testing.T) {
 		})
 	}
 	for _, name := range caseNames(t) {
-		for _, q := range caseReport(t, name).Consequences {
+		data, err := os.ReadFile(filepath.Join(cases, name+".json")) // which TestCases compares
+		if err != nil {
+			t.Fatal(err)
+		}
+		var r report.Report
+		if err := json.Unmarshal(data, &r); err != nil {
+			t.Fatal(err)
+		}
+		for _, q := range r.Consequences {
 			seen[q.Rule] = true
 		}
 	}

@@ -216,7 +216,7 @@ func reformatted(tb testing.TB, data []byte) []byte {
 // TestOrder gives equal reports whatever the order of units and of objects in them.
 func TestOrder(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	for _, name := range caseNames(t) {
+	for _, name := range []string{"database-removed", "tenant-deleted", "zave-upgraded"} {
 		base, head, o := caseSnapshots(t, name)
 		want := told(compare(t, base, head, o))
 		all, err := diff.Compare(base, head, o)
