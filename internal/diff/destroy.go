@@ -106,10 +106,7 @@ func (c *comparison) destroyed(x *change) bool {
 
 func (c *comparison) statefulDeleted(x *change) bool {
 	n := len(maps(dig(x.b, "spec", "volumeClaimTemplates"))) * max(number(dig(x.b, "spec", "replicas"), 1), 1)
-	e := x.about("stateful-deleted", "deleted, with its "+count(n, "volume")+" left behind")
-	if n == 1 {
-		e.text = "deleted, with its volume left behind"
-	}
+	e := x.about("stateful-deleted", "deleted, with "+its(n, "volume")+" left behind")
 	e.why = "its pods stop; its claims stay, and a StatefulSet of the same name takes them up again"
 	if dig(x.b, "spec", "persistentVolumeClaimRetentionPolicy", "whenDeleted") == "Delete" {
 		e.text = strings.Replace(e.text, " left behind", "", 1)

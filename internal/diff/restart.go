@@ -57,9 +57,9 @@ func (c *comparison) restarts(x *change, fields []typed.Field) {
 		c.add(e)
 		return
 	}
-	how, why := c.rollout(x)
+	how, why, now := c.rollout(x)
 	e.text, e.why = how+": "+what, why
-	if dig(x.a, "spec", "updateStrategy", "type") == "OnDelete" {
+	if !now {
 		e.rule = "next-start"
 		c.add(e)
 		return
@@ -107,42 +107,43 @@ func (c *comparison) rollouts() {
 	}
 }
 
-// rollout says how pods are replaced, by the strategy that the object has after the change, and of how many.
-func (c *comparison) rollout(x *change) (how, why string) {
+// rollout says how pods are replaced, by the strategy that the object has after the change, of how many, and whether that
+// happens by itself.
+func (c *comparison) rollout(x *change) (how, why string, now bool) {
 	most, pods := c.pods(x)
-	its := "its " + pods
+	all := "its " + pods
 	switch x.Kind {
 	case "StatefulSet":
 		strategy := dig(x.a, "spec", "updateStrategy")
 		if dig(strategy, "type") == "OnDelete" {
-			return "another as its pods are deleted by hand", its + " are replaced by nobody: its strategy is OnDelete"
+			return "another as its pods are deleted by hand", all + " are replaced by nobody: its strategy is OnDelete", false
 		}
 		rolling := dig(strategy, "rollingUpdate")
 		if p := number(dig(rolling, "partition"), 0); p > 0 {
 			if p >= most {
-				return "restarted, no pod of it", its + " stay, by its partition " + strconv.Itoa(p)
+				return "another once its partition is lower", all + " stay, by its partition " + strconv.Itoa(p), false
 			}
 			return "restarted, one pod at a time, from the last to number " + strconv.Itoa(p),
-				its + " are replaced down to its partition, by its strategy RollingUpdate"
+				all + " are replaced down to its partition, by its strategy RollingUpdate", true
 		}
 		n := share(dig(rolling, "maxUnavailable"), most, 1, false)
-		return "restarted, " + atATime(n), its + " are replaced from the last to the first, by its strategy RollingUpdate"
+		return "restarted, " + atATime(n), all + " are replaced from the last to the first, by its strategy RollingUpdate", true
 	case "DaemonSet":
 		strategy := dig(x.a, "spec", "updateStrategy")
 		if dig(strategy, "type") == "OnDelete" {
-			return "another as its pods are deleted by hand", "its pods are replaced by nobody: its strategy is OnDelete"
+			return "another as its pods are deleted by hand", "its pods are replaced by nobody: its strategy is OnDelete", false
 		}
 		text := textOf(dig(strategy, "rollingUpdate", "maxUnavailable"))
 		if text == "" {
 			text = "1"
 		}
-		return "restarted on every node", "its pods are replaced by its strategy RollingUpdate, with at most " + text + " unavailable"
+		return "restarted on every node", "its pods are replaced by its strategy RollingUpdate, with at most " + text + " unavailable", true
 	case "ReplicaSet":
-		return "another as its pods are deleted", its + " are replaced by nobody: a ReplicaSet makes pods, and updates none"
+		return "another as its pods are deleted", all + " are replaced by nobody: a ReplicaSet makes pods, and updates none", false
 	}
 	strategy := dig(x.a, "spec", "strategy")
 	if dig(strategy, "type") == "Recreate" {
-		return "restarted, all pods at once", its + " are stopped before new ones start, by its strategy Recreate"
+		return "restarted, all pods at once", all + " are stopped before new ones start, by its strategy Recreate", true
 	}
 	rolling := dig(strategy, "rollingUpdate")
 	gone := share(dig(rolling, "maxUnavailable"), most, quarter(most, false), false)
@@ -154,12 +155,18 @@ func (c *comparison) rollout(x *change) (how, why string) {
 	if most == 1 {
 		by = "is"
 	}
-	why = its + " " + by + " replaced by its strategy RollingUpdate, with at most " + strconv.Itoa(gone) + " unavailable and " +
-		strconv.Itoa(extra) + " more than asked for"
-	if most == 1 && gone == 0 {
-		return "restarted, the new pod before the old one stops", why
+	atMost := func(n int) string {
+		if n == 0 {
+			return "none"
+		}
+		return "at most " + strconv.Itoa(n)
 	}
-	return "restarted, " + atATime(min(gone+extra, most)), why
+	why = all + " " + by + " replaced by its strategy RollingUpdate, with " + atMost(gone) + " unavailable and " +
+		atMost(extra) + " more than asked for"
+	if most == 1 && gone == 0 {
+		return "restarted, the new pod before the old one stops", why, true
+	}
+	return "restarted, " + atATime(min(gone+extra, most)), why, true
 }
 
 func atATime(n int) string {

@@ -101,18 +101,17 @@ func runs(kind string) bool {
 	return slices.Contains([]string{"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "CronJob", "Job", "Pod"}, kind)
 }
 
-// workloads counts what runs pods in a tenant's own namespace.
-func workloads(changes []*change) string {
-	n := 0
-	for _, x := range changes {
-		if runs(x.Kind) && x.Namespace == x.Tenant {
-			n++
-		}
+// running counts what runs pods in a tenant's own namespace.
+func running(changes []*change) int {
+	return len(only(changes, func(x *change) bool { return runs(x.Kind) && x.Namespace == x.Tenant }))
+}
+
+// its is "its workload" or "its 2 workloads".
+func its(n int, word string) string {
+	if n == 1 {
+		return "its " + word
 	}
-	if n == 0 {
-		return ""
-	}
-	return count(n, "workload")
+	return "its " + count(n, word)
 }
 
 func (c *comparison) tenantDeleted(t *tenancy) {
@@ -138,11 +137,11 @@ func (c *comparison) tenantDeleted(t *tenancy) {
 			data = true
 		}
 	}
-	if text := workloads(gone); text != "" {
-		goes = append([]string{"its " + text}, goes...)
+	if n := running(gone); n > 0 {
+		goes = append([]string{its(n, "workload")}, goes...)
 	}
 	if volumes > 0 {
-		goes = append(goes, "its "+count(volumes, "volume"))
+		goes = append(goes, its(volumes, "volume"))
 	}
 	if slices.ContainsFunc(gone, func(x *change) bool { return x.unitB.Part == unit.Database }) {
 		goes = append(goes, "all further backups")
@@ -200,8 +199,8 @@ func (c *comparison) tenantAdded(t *tenancy) {
 		return
 	}
 	var with []string
-	if text := workloads(made); text != "" {
-		with = append(with, text)
+	if n := running(made); n > 0 {
+		with = append(with, count(n, "workload"))
 	}
 	if slices.ContainsFunc(made, func(x *change) bool { return x.unitA.Part == unit.Database }) {
 		with = append(with, "a database")
@@ -238,12 +237,11 @@ func (c *comparison) tenantRetired(t *tenancy) {
 	if len(part) == 0 {
 		return
 	}
-	running := len(only(part, func(x *change) bool { return runs(x.Kind) && x.Namespace == x.Tenant }))
 	text := "retired"
-	if running > 0 {
-		text += ": " + count(running, "workload") + " deleted"
+	if n := running(part); n > 0 {
+		text += ", with " + its(n, "workload") + " deleted"
 	}
-	text += ", and no pods admitted any more"
+	text += " and no pods admitted any more"
 	e := whole("tenant-retired", "tenant", t.tenant, text, t, part)
 	e.why = "its pods stop; its namespace and what is stored stay"
 	if slices.ContainsFunc(part, func(x *change) bool { return x.unitB.Part == unit.Database }) {
