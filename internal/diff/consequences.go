@@ -111,7 +111,7 @@ func (c *comparison) other(x *change) {
 		c.add(x.about("created", "created"))
 	case x.Action == report.Delete:
 		c.add(x.about("deleted", "deleted"))
-	case x.Group == "" && x.Kind == "ConfigMap" && dig(x.a, "data", "pg_hba.conf") != dig(x.b, "data", "pg_hba.conf"):
+	case x.Group == "" && x.Kind == "ConfigMap" && textOf(dig(x.a, "data", "pg_hba.conf")) != textOf(dig(x.b, "data", "pg_hba.conf")):
 		c.add(x.about("config-changed", "changed: "+dataKeys(c.acting(x))))
 	default:
 		c.add(x.about("changed", "changed: "+values(c.acting(x))))
