@@ -93,18 +93,8 @@ func (c *comparison) deletedOne(x *change) {
 		c.add(x.about("monitoring-deleted", "deleted, and nothing scraped by it any more"))
 	case "monitoring.coreos.com/PrometheusRule":
 		c.add(x.about("monitoring-deleted", "deleted, and its alerts with it"))
-	case "kustomize.toolkit.fluxcd.io/Kustomization":
-		e := x.about("delivery-deleted", "deleted, and what it owns with it")
-		if !prunes(x.b) {
-			e.text, e.why = "deleted, with what it owns left as it is", "it does not prune, or is suspended, and nothing brings what it owned up to date any more"
-		}
-		c.add(e)
-	case "argoproj.io/Application":
-		e := x.about("delivery-deleted", "deleted, and what it deployed with it")
-		if !finalized(x) {
-			e.text, e.why = "deleted, with what it deployed left as it is", "it has no finalizer, and nothing brings what it deployed up to date any more"
-		}
-		c.add(e)
+	case "kustomize.toolkit.fluxcd.io/Kustomization", "argoproj.io/Application":
+		c.ownerDeleted(x)
 	}
 }
 
@@ -174,9 +164,9 @@ func (c *comparison) updated(x *change) {
 		}
 		return got
 	}
-	say := func(fields []typed.Field, rule, text string) {
+	say := func(fields []typed.Field, rule, text string, show func([]typed.Field) string) {
 		if len(fields) > 0 {
-			c.add(x.about(rule, text))
+			c.add(x.about(rule, text+show(fields)))
 		}
 	}
 	c.prune(x, take(
@@ -189,34 +179,36 @@ func (c *comparison) updated(x *change) {
 	}
 	switch x.Group + "/" + x.Kind {
 	case "/Service":
-		say(take("spec.selector"), "service-selector", "led to other pods: selector "+selectorText(x.b)+" → "+selectorText(x.a))
+		say(take("spec.selector"), "service-selector", "led to other pods: selector ", func([]typed.Field) string {
+			return selectorText(x.b) + " → " + selectorText(x.a)
+		})
 		c.ports(x, take("spec.ports"))
-		say(take("spec"), "service-changed", "changed: "+paths(acting))
+		say(take("spec"), "service-changed", "changed: ", paths)
 	case "/ConfigMap", "/Secret":
 		fields := take("data", "binaryData", "stringData")
 		if len(fields) == 1 && fields[0].Shape == "data.pg_hba.conf" && len(acting) == 1 {
 			return // who may enter a database is for package reach to say
 		}
-		say(fields, "config-changed", "changed: "+dataKeys(fields))
+		say(fields, "config-changed", "changed: ", dataKeys)
 	case "external-secrets.io/ExternalSecret":
-		say(take("spec.refreshInterval"), "timing-changed", "read at another interval: "+values(acting))
-		say(take("spec"), "secret-changed", "made otherwise: "+paths(acting))
+		say(take("spec.refreshInterval"), "timing-changed", "read at another interval: ", values)
+		say(take("spec"), "secret-changed", "made otherwise: ", paths)
 	case "policy/PodDisruptionBudget":
-		say(take("spec"), "budget-changed", "changed: "+values(acting))
+		say(take("spec"), "budget-changed", "changed: ", values)
 	case "autoscaling/HorizontalPodAutoscaler":
 		c.scales(x, take("spec.minReplicas", "spec.maxReplicas"))
-		say(take("spec"), "scaler-changed", "changed: "+values(acting))
+		say(take("spec"), "scaler-changed", "changed: ", values)
 	case "monitoring.coreos.com/ServiceMonitor", "monitoring.coreos.com/PodMonitor", "monitoring.coreos.com/PrometheusRule":
-		say(take("spec", "metadata.labels"), "monitoring-changed", "changed: "+paths(acting))
+		say(take("spec", "metadata.labels"), "monitoring-changed", "changed: ", paths)
 	case "kustomize.toolkit.fluxcd.io/Kustomization":
 		c.suspension(x, take("spec.suspend"))
 		say(take("spec.dependsOn", "spec.interval", "spec.retryInterval", "spec.timeout", "spec.wait", "spec.healthChecks"),
-			"timing-changed", "applied at another time: "+paths(acting))
-		say(take("spec"), "delivery-changed", "changed: "+values(acting))
+			"timing-changed", "applied at another time: ", paths)
+		say(take("spec"), "delivery-changed", "changed: ", values)
 	case "source.toolkit.fluxcd.io/OCIRepository", "source.toolkit.fluxcd.io/HelmRepository", "source.toolkit.fluxcd.io/GitRepository",
 		"source.toolkit.fluxcd.io/HelmChart", "source.toolkit.fluxcd.io/Bucket":
-		say(take("spec.interval", "spec.timeout"), "timing-changed", "looked at another time: "+values(acting))
-		say(take("spec"), "chart-changed", "changed: "+chart(acting))
+		say(take("spec.interval", "spec.timeout"), "timing-changed", "looked at another time: ", values)
+		say(take("spec"), "chart-changed", "changed: ", chart)
 	case "helm.toolkit.fluxcd.io/HelmRelease":
 		c.release(x, take)
 	case "argoproj.io/Application":
@@ -460,7 +452,8 @@ func values(fields []typed.Field) string {
 func private(shape string) bool {
 	return slices.ContainsFunc(strings.FieldsFunc(shape, func(r rune) bool { return r == '.' || r == '[' || r == ']' }), func(name string) bool {
 		return slices.Contains([]string{"values", "valuesObject", "valuesInline", "parameters", "postBuild", "env", "args", "command",
-			"data", "stringData", "annotations", "patches"}, name)
+			"data", "stringData", "annotations", "patches"}, name) || slices.ContainsFunc([]string{"password", "passwd", "passphrase",
+			"token", "secret", "key", "credential"}, func(word string) bool { return strings.Contains(strings.ToLower(name), word) })
 	})
 }
 

@@ -70,14 +70,9 @@ func (s *surroundings) in(at side, cluster, namespace string, kinds ...string) [
 	all, ok := s.read[p]
 	if !ok {
 		for _, o := range s.raw[p] {
-			m, err := typed.Decode(*o)
-			if err != nil {
-				if s.err == nil {
-					s.err = err
-				}
-				continue
+			if m := s.decode(o); m != nil {
+				all = append(all, neighbour{o, m})
 			}
-			all = append(all, neighbour{o, m})
 		}
 		slices.SortFunc(all, func(a, b neighbour) int { return a.ID.Compare(b.ID) })
 		s.read[p] = all
@@ -89,6 +84,15 @@ func (s *surroundings) in(at side, cluster, namespace string, kinds ...string) [
 		}
 	}
 	return out
+}
+
+// decode reads an object; nil where it cannot be read.
+func (s *surroundings) decode(o *object.Object) map[string]any {
+	m, err := typed.Decode(*o)
+	if err != nil && s.err == nil {
+		s.err = err
+	}
+	return m
 }
 
 // goes tells whether a unit is there before and not after.

@@ -151,6 +151,49 @@ func (c *comparison) ownerRenamed(gone, made *change, from, to string, owned []*
 	c.tell(e)
 }
 
+// ownerDeleted is said of a Kustomization or an Application that goes, and of which none comes in its place.
+func (c *comparison) ownerDeleted(x *change) {
+	e := x.about("owner-deleted", "deleted, and what it owns with it")
+	switch {
+	case x.Kind == "Application" && finalized(x):
+		e.why = "it has the finalizer " + argoFinalizer + ", and deletes what it deployed"
+		e.data = true // of which only the source knows whether there are volumes
+		e.plan = []string{
+			"remove the finalizer, merge, and wait until that is applied, where what it deployed is to stay",
+			"delete the Application",
+		}
+	case x.Kind == "Application":
+		e.rule, e.text, e.why = "delivery-deleted", "deleted, with what it deployed left as it is",
+			"it has no finalizer, and nothing brings what it deployed up to date any more"
+	case prunes(x.b):
+		e.data = c.ownsData(x)
+		e.plan = []string{
+			"set prune: false, merge, and wait until that is applied, where what it owns is to stay",
+			"delete the Kustomization",
+		}
+	default:
+		e.rule, e.text, e.why = "delivery-deleted", "deleted, with what it owns left as it is",
+			"it does not prune, or is suspended, and nothing brings what it owned up to date any more"
+	}
+	c.add(e)
+}
+
+// ownsData tells whether a Kustomization owns what takes data with it, and is not kept.
+func (c *comparison) ownsData(x *change) bool {
+	for k, u := range c.around.units[before] {
+		if k.Cluster != x.Cluster || k.String() != x.Name || byArgo(k) {
+			continue
+		}
+		for i := range u.Objects {
+			y := &change{Change: report.Change{ID: u.Objects[i].ID}, unitB: k}
+			if y.b = c.around.decode(&u.Objects[i]); y.b != nil && holdsData(y) && !kept(y) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // prunes tells whether Flux deletes what a Kustomization owns when that is deleted (Flux, "Kustomization: deletion
 // policy").
 func prunes(m map[string]any) bool {

@@ -56,7 +56,8 @@ func describes(x *change, f typed.Field) bool {
 		if key == label.Tenant || key == label.Workload {
 			return !selected
 		}
-		return !selected || of(key, "zave.io/", "app.kubernetes.io/", "helm.sh/")
+		// Pod Security refuses nothing by its modes audit and warn.
+		return !selected || of(key, "zave.io/", "app.kubernetes.io/", "helm.sh/", podSecurity+"audit", podSecurity+"warn")
 	}
 	switch x.Group + "/" + x.Kind {
 	case "argoproj.io/AppProject":

@@ -38,6 +38,7 @@ func destroyRules() []Rule {
 		r("project-deleted", "An Argo CD project is deleted.", "Argo CD neither syncs nor shows the Applications of a project that is gone"),
 		r("replaced", "An object must be made anew, since a field of it does not change in place.", "the API server refuses the change in place"),
 		r("owner-renamed", "What Flux or Argo CD reconcile objects by gets another name, and the objects stay the same.", "the old owner deletes what it owns, unless the new one was there first"),
+		r("owner-deleted", "What Flux or Argo CD reconcile objects by is deleted, and the objects with it.", "it deletes what it owns when it goes"),
 		r("object-moved", "An object goes from one owner to another, and the old one deletes it.", "it is deleted and made anew"),
 	}
 }
@@ -70,7 +71,7 @@ func disruptRules() []Rule {
 		r("chart-changed", "A chart's version or place changes.", "the release is upgraded, which may restart pods"),
 		r("source-revision", "An Application deploys another revision.", "what it deploys of it is not known here: it may restart pods"),
 		r("delivery-changed", "How Flux or Argo CD apply what they own changes.", "what is applied, or deleted, is another than before"),
-		r("delivery-deleted", "What Flux or Argo CD reconcile objects by is deleted.", "what it owns is deleted with it"),
+		r("delivery-deleted", "What Flux or Argo CD reconcile objects by is deleted, and the objects stay.", "nothing brings what it owned up to date any more"),
 		r("config-changed", "A ConfigMap or a Secret changes.", "pods that mount it see it within minutes, and those that read it when they start see it when they start next"),
 		r("config-deleted", "A ConfigMap or a Secret is deleted, or what makes it.", "pods that name it do not start any more"),
 		r("secret-changed", "A Secret is made otherwise.", "pods that mount it see it within minutes, and those that read it when they start see it when they start next"),
