@@ -118,7 +118,11 @@ func others(r *report.Report, acknowledged []int, failOn []report.Class) (out []
 			if !slices.Contains(failOn, q.Class) || s.Pass != "" || !touched {
 				continue
 			}
-			for _, i := range s.Changes {
+			key := s.Key
+			if len(key) == 0 {
+				key = s.Changes
+			}
+			for _, i := range key {
 				if !slices.Contains(acknowledged, i) {
 					out = append(out, r.Changes[i].Ref())
 				}

@@ -109,6 +109,9 @@ type Subject struct {
 	Tenant  string      // empty for the platform's own
 	Origin  source.Span // the line of the spec that causes it
 	Changes []int       // indices into Report.Changes, sorted: the objects that bring it about
+	// Key are those of Changes that stand for all of them: who acknowledges or allows these lets the subject through.
+	// Empty: each stands for itself.
+	Key []int
 	// Pass says why a destructive consequence is let through: "its spec says state: retired", "acknowledged: REASON",
 	// "allowed by --allow". Empty: it is not.
 	Pass string
