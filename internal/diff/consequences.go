@@ -50,6 +50,9 @@ func (c *comparison) consequences() error {
 	for _, x := range c.changes {
 		x.Hash = hash(x)
 	}
+	if err := c.capacity(); err != nil {
+		return err
+	}
 	for _, x := range c.changes {
 		if !x.covered {
 			c.other(x)
@@ -84,6 +87,7 @@ type groupKey struct {
 // report joins the effects of one cause and sorts everything.
 func (c *comparison) report() *report.Report {
 	out := &report.Report{Base: c.options.Base, Head: c.options.Head, Generator: c.options.Generator}
+	out.Amounts, out.Money = c.amounts, c.money
 	index := map[*change]int{}
 	for i, x := range c.changes {
 		index[x] = i
