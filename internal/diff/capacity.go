@@ -334,7 +334,7 @@ func (c *comparison) tally(s *Snapshot, meant func(unit.Key) bool) (*tally, erro
 			}
 			switch o.Kind {
 			case "ResourceQuota":
-				promised(t.of(o.Cluster), m.Spec.Hard)
+				promised(t.of(o.Cluster), m.Spec.Hard, 1)
 			case "PersistentVolumeClaim":
 				q, err := c.storage(o)
 				if err != nil {
@@ -370,12 +370,12 @@ func (c *comparison) tally(s *Snapshot, meant func(unit.Key) bool) (*tally, erro
 	return t, nil
 }
 
-// promised adds a quota to the sums, as far as it is about what nodes have. How many Secrets there may be is not.
-func promised(sums amounts, hard corev1.ResourceList) {
+// promised adds the quotas of tenants to the sums, as far as it is about what nodes have. How many Secrets there may be is not.
+func promised(sums amounts, hard corev1.ResourceList, tenants int64) {
 	for name, q := range hard {
 		what, _, _ := strings.Cut(string(name), ".")
 		if what == "pods" || what == "requests" || what == "limits" {
-			sums.add(ofQuotas+string(name), q, 1)
+			sums.add(ofQuotas+string(name), q, tenants)
 		}
 	}
 }
@@ -811,30 +811,54 @@ func clustersOf(p *model.Platform) map[string]*model.Cluster {
 }
 
 // ofCluster adds up all tenants of a cluster, as tally does from what they compile to. Zave writes no volume claims.
+// There are thousands of tenants, and a few tiers and sizes: these are counted first.
 func ofCluster(k *model.Cluster) amounts {
 	sums := amounts{}
 	if k == nil {
 		return sums
 	}
-	sidecar := k.Platform.Sidecar
+	type bound struct {
+		tier    *model.Tier
+		retired bool
+	}
+	quotas := map[bound]int{}
+	var tenants []*model.Placement // the first of each bound
+	loads := map[model.Resources]*load{}
+	var sizes []*load // in the order of the model, as the sums take after the first in how they are written
 	for _, p := range k.Placements {
-		promised(sums, emit.Quota(p).Spec.Hard)
+		q := bound{p.Tier, p.State == model.Retired}
+		if quotas[q]++; quotas[q] == 1 {
+			tenants = append(tenants, p)
+		}
 		if !p.Running() || !p.Source.Generated() {
 			continue
 		}
 		for _, w := range p.Workloads {
-			l := load{pod: amounts{}, least: int64(w.Min), most: int64(max(w.Min, w.Max))}
+			l := loads[w.Resources]
+			if l == nil {
+				l = &load{pod: amounts{}}
+				for _, r := range []model.Resources{w.Resources, k.Platform.Sidecar} {
+					l.pod.add("requests.cpu", r.Requests.CPU, 1)
+					l.pod.add("requests.memory", r.Requests.Memory, 1)
+					l.pod.add("limits.cpu", r.Limits.CPU, 1)
+					l.pod.add("limits.memory", r.Limits.Memory, 1)
+				}
+				loads[w.Resources] = l
+				sizes = append(sizes, l)
+			}
 			if w.Schedule != "" {
-				l.least, l.most = 0, 1
+				l.most++
+				continue
 			}
-			for _, r := range []model.Resources{w.Resources, sidecar} {
-				l.pod.add("requests.cpu", r.Requests.CPU, 1)
-				l.pod.add("requests.memory", r.Requests.Memory, 1)
-				l.pod.add("limits.cpu", r.Limits.CPU, 1)
-				l.pod.add("limits.memory", r.Limits.Memory, 1)
-			}
-			l.into(sums)
+			l.least += int64(w.Min)
+			l.most += int64(max(w.Min, w.Max))
 		}
+	}
+	for _, p := range tenants {
+		promised(sums, emit.Quota(p).Spec.Hard, int64(quotas[bound{p.Tier, p.State == model.Retired}]))
+	}
+	for _, l := range sizes {
+		l.into(sums)
 	}
 	return sums
 }

@@ -163,6 +163,12 @@ sum main requests.cpu at most: 200m → 600m
 			"",
 		},
 		{
+			"an autoscaler leaves alone what is scaled to zero",
+			[]string{deployment("0", small), autoscaler("2", "6", cpuAt("75"))},
+			[]string{deployment("0", small), autoscaler("3", "6", cpuAt("75"))},
+			"",
+		},
+		{
 			"an autoscaler aims at something else, and within other bounds",
 			[]string{deployment("1", "{requests: {cpu: 100m}}"), autoscaler("1", "3", cpuAt("75"))},
 			[]string{deployment("1", "{requests: {cpu: 100m}}"), autoscaler("2", "3", cpuAt("60"))},
