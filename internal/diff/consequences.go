@@ -75,6 +75,9 @@ func (c *comparison) consequences() error {
 	if err := c.exposure(); err != nil {
 		return err
 	}
+	if err := c.capacity(); err != nil {
+		return err
+	}
 	c.left(c.effects[n:])
 	return nil
 }
@@ -133,6 +136,7 @@ type joined struct {
 // report joins the effects of one cause and sorts everything.
 func (c *comparison) report() *report.Report {
 	out := &report.Report{Base: c.options.Base, Head: c.options.Head, Generator: c.options.Generator}
+	out.Amounts, out.Money = c.amounts, c.money
 	index := map[*change]int{}
 	for i, x := range c.changes {
 		index[x] = i

@@ -84,7 +84,8 @@ type comparison struct {
 	paths      []report.Path       // as package reach counts their subjects
 	tenants    map[tenantKey]*tenancy
 	notes      map[string]bool
-	amounts    map[amountKey]*amount
+	amounts    []report.Amounts
+	money      []report.Money
 }
 
 // tenantKey is a tenant on a cluster.
@@ -99,7 +100,6 @@ func Compare(base, head *Snapshot, o Options) (*report.Report, error) {
 	c := &comparison{
 		options: o, base: base, head: head, differ: differ,
 		kubernetes: map[string]string{}, byID: map[object.ID]*change{}, notes: map[string]bool{},
-		amounts: map[amountKey]*amount{},
 	}
 	for _, s := range []*Snapshot{base, head} { // head has the last word
 		if s.Platform != nil {

@@ -17,7 +17,7 @@ type Rule struct {
 
 // Rules lists them, the most dangerous first: it is the order in which a report tells them.
 func Rules() []Rule {
-	return slices.Concat(destroyRules(), disruptRules(), exposureRules(), plainRules())
+	return slices.Concat(destroyRules(), disruptRules(), exposureRules(), capacityRules(), plainRules())
 }
 
 // destroyRules are of the class destructive.

@@ -132,6 +132,7 @@ type jsonAmounts struct {
 
 type jsonCost struct {
 	Cluster  string  `json:"cluster"`
+	What     string  `json:"what"`
 	Currency string  `json:"currency"`
 	Before   float64 `json:"beforePerMonth"`
 	After    float64 `json:"afterPerMonth"`
@@ -215,7 +216,7 @@ func (p *printer) json() {
 		out.Amounts = append(out.Amounts, jsonAmounts(a))
 	}
 	for _, m := range r.Money {
-		out.Costs = append(out.Costs, jsonCost{m.Cluster, "USD", finite(m.Before), finite(m.After), m.How})
+		out.Costs = append(out.Costs, jsonCost{m.Cluster, m.What, "USD", finite(m.Before), finite(m.After), m.How})
 	}
 	p.w.Write(dialect.JSON(out))
 }
