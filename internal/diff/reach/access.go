@@ -26,6 +26,25 @@ const (
 type hbaName struct {
 	text   string
 	quoted bool
+	like   *expression // of what begins with a slash, in a line
+}
+
+// bare is the name as a key of maps.
+func (n hbaName) bare() hbaName { return hbaName{text: n.text, quoted: n.quoted} }
+
+// expression is a regular expression that is compiled when it is first asked.
+type expression struct {
+	text     string
+	compiled *regexp.Regexp
+	tried    bool
+}
+
+func (x *expression) matches(text string) bool {
+	if !x.tried {
+		x.tried = true
+		x.compiled, _ = regexp.Compile(x.text) // one that is none matches nothing
+	}
+	return x.compiled != nil && x.compiled.MatchString(text)
 }
 
 // special tells whether it stands for more than one of that name: all, sameuser, +group, @file, /expression.
@@ -273,8 +292,8 @@ func readHBA(text string) *hba {
 			out.many = append(out.many, n)
 		}
 		for _, r := range l.roles {
-			if r.quoted = false; !slices.Contains(out.roles[r], n) {
-				out.roles[r] = append(out.roles[r], n)
+			if k := (hbaName{text: r.text}); !slices.Contains(out.roles[k], n) {
+				out.roles[k] = append(out.roles[k], n)
 			}
 		}
 	}
@@ -311,7 +330,11 @@ func hbaFields(line string) [][]hbaName {
 	inWord, quoted, inQuotes := false, false, false
 	endWord := func() {
 		if inWord {
-			field = append(field, hbaName{word.String(), quoted})
+			n := hbaName{text: word.String(), quoted: quoted}
+			if like, ok := strings.CutPrefix(n.text, "/"); ok {
+				n.like = &expression{text: like}
+			}
+			field = append(field, n)
 			word.Reset()
 			inWord, quoted = false, false
 		}
@@ -405,9 +428,8 @@ func (n hbaName) includes(e hbaName, database bool, role hbaName) bool {
 		return true
 	case n.text == "sameuser" && database:
 		return !e.special(database) && e.text == role.text
-	case strings.HasPrefix(n.text, "/") && !e.special(database):
-		re, err := regexp.Compile(n.text[1:])
-		return err == nil && re.MatchString(e.text)
+	case n.like != nil && !e.special(database):
+		return n.like.matches(e.text)
 	}
 	return false
 }
@@ -426,7 +448,7 @@ func both(a, b hbaName, database bool, role hbaName) (hbaName, bool) {
 // candidates gives what the lines that only one of two files has, or has elsewhere, may decide otherwise: what each of
 // these is about, and what it has in common with any other line.
 func candidates(from, to *hba) []entry {
-	differ := differing(from, to)
+	differ := decisive(from, to)
 	var bounds []span
 	for _, h := range []*hba{from, to} {
 		for _, l := range h.lines {
@@ -454,7 +476,7 @@ func candidates(from, to *hba) []entry {
 			pieces := cut(l.from, bounds)
 			about := func(database, role hbaName) {
 				for _, by := range []transport{overSocket, overTLS, overPlain, overGSS} {
-					e := entry{by: by, database: database, role: role, where: l.where}
+					e := entry{by: by, database: database.bare(), role: role.bare(), where: l.where}
 					switch {
 					case l.by&by == 0:
 					case by == overSocket || l.where != "":
@@ -513,7 +535,7 @@ func (h *hba) common(database, role hbaName, about func(database, role hbaName))
 // cut splits addresses where any of others begins or ends, so that each piece is in another or is not.
 func cut(spans, others []span) []span {
 	for _, x := range others {
-		spans = slices.Concat(overlap(spans, x), without(spans, []span{x}))
+		spans = slices.Concat(overlap(spans, x), excluding(spans, []span{x}))
 	}
 	return spans
 }
@@ -529,9 +551,9 @@ func overlap(spans []span, x span) []span {
 	return out
 }
 
-// differing gives the keys of the lines that only one file has, and of those between the first and the last that do not
+// decisive gives the keys of the lines that only one file has, and of those between the first and the last that do not
 // stand in the same order in both: the first line that fits decides.
-func differing(from, to *hba) map[string]bool {
+func decisive(from, to *hba) map[string]bool {
 	var keys [2][]string
 	var has [2]map[string]bool
 	for i, h := range []*hba{from, to} {

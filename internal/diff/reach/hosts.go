@@ -78,6 +78,7 @@ type exposed struct {
 	wild  map[string][]string // by cluster: the hosts that stand for many, the narrowest first
 	plain map[hostKey]bool    // of all that a Gateway or an Ingress lists: whether it is served without TLS
 	lists map[hostKey][]*pair // those that list it
+	gates map[object.ID]map[listed]bool
 }
 
 // hosts tells which names lead from outside into the cluster, and to whom: by the Gateways and VirtualServices of Istio
@@ -109,6 +110,7 @@ func hosts(s *state, b *builder) error {
 	for _, k := range sortedKeys(keys, hostKey.compare) {
 		s.host(b, k, is)
 	}
+	s.binding(b, is)
 	for _, k := range sortedKeys(is[after].plain, hostKey.compare) {
 		was, ok := is[before].plain[k]
 		if !ok || was == is[after].plain[k] {
@@ -129,6 +131,45 @@ func hosts(s *state, b *builder) error {
 			k.host, k.cluster, tenant, because...)
 	}
 	return nil
+}
+
+// binding tells of the hosts that a Gateway lists on both sides, and on one of them for VirtualServices of every namespace.
+func (s *state) binding(b *builder, is [2]*exposed) {
+	free := func(at side, p *pair, host string) bool {
+		for x := range is[at].gates[p.ID] {
+			if x.namespace == "*" && (x.host == host || covers(x.host, host)) {
+				return true
+			}
+		}
+		return false
+	}
+	for _, p := range s.byKind["Gateway.networking.istio.io"] {
+		if !p.changed {
+			continue
+		}
+		var hosts [2]map[string]bool
+		for at := range hosts {
+			hosts[at] = map[string]bool{}
+			for x := range is[at].gates[p.ID] {
+				hosts[at][x.host] = true
+			}
+		}
+		for _, host := range sortedKeys(hosts[before], strings.Compare) {
+			was, now := free(before, p, host), free(after, p, host)
+			if !hosts[after][host] || was == now {
+				continue
+			}
+			tenant := ""
+			if x := is[after].lookup(hostKey{p.Cluster, host}); x != nil {
+				tenant = x.sorted(nil)[0].tenant
+			}
+			rule, text, why := hostUnbound, "now open to VirtualServices of every namespace", "whoever may make one, wherever, takes the host's requests"
+			if was {
+				rule, text, why = hostBound, "no longer open to VirtualServices of every namespace", "those of other namespaces no longer get its requests"
+			}
+			b.add(consequence{rule, "host", text + " at the gateway " + p.Namespace + "/" + p.Name, why}, host, p.Cluster, tenant, p.ID)
+		}
+	}
 }
 
 func (k hostKey) compare(o hostKey) int {
@@ -253,14 +294,14 @@ type listed struct{ namespace, host string }
 
 // exposed looks at one side.
 func (s *state) exposed(at side) (*exposed, error) {
-	e := &exposed{hosts: map[hostKey]*served{}, wild: map[string][]string{}, plain: map[hostKey]bool{}, lists: map[hostKey][]*pair{}}
-	gateways := map[object.ID]map[listed]bool{}
+	e := &exposed{hosts: map[hostKey]*served{}, wild: map[string][]string{}, plain: map[hostKey]bool{}, lists: map[hostKey][]*pair{},
+		gates: map[object.ID]map[listed]bool{}}
 	for _, p := range s.byKind["Gateway.networking.istio.io"] {
 		v, err := decode[istioGateway](p, at)
 		if err != nil {
 			return nil, err
 		}
-		gateways[p.ID] = map[listed]bool{}
+		e.gates[p.ID] = map[listed]bool{}
 		if v == nil {
 			continue
 		}
@@ -275,7 +316,7 @@ func (s *state) exposed(at side) (*exposed, error) {
 				case namespace == ".":
 					namespace = p.Namespace
 				}
-				gateways[p.ID][listed{namespace, host}] = true
+				e.gates[p.ID][listed{namespace, host}] = true
 				e.list(p, host, !secure)
 			}
 		}
@@ -301,7 +342,7 @@ func (s *state) exposed(at side) (*exposed, error) {
 			}
 			namespace, short, _ := strings.Cut(name, "/")
 			gateway := object.ID{Cluster: p.Cluster, Group: "networking.istio.io", Kind: "Gateway", Namespace: namespace, Name: short}
-			through, known := gateways[gateway]
+			through, known := e.gates[gateway]
 			for _, host := range v.Spec.Hosts {
 				if !known { // it is not ours, and may list anything
 					e.serve(hostKey{p.Cluster, host}, to, "the gateway "+name, via...)
@@ -492,7 +533,7 @@ func (s *state) services(b *builder) error {
 						had = append(had, y.from...)
 					}
 				}
-				opened := without(x.from, had)
+				opened := excluding(x.from, had)
 				switch {
 				case len(opened) == 0:
 				case size(opened).Cmp(size(bothFamilies())) == 0:
@@ -577,8 +618,8 @@ func doorsOf(v *corev1.Service) []door {
 	return out
 }
 
-// without gives the addresses that are in none of others.
-func without(spans, others []span) []span {
+// excluding gives the addresses that are in none of others.
+func excluding(spans, others []span) []span {
 	others = joined(others)
 	var out []span
 	for _, all := range bothFamilies() {

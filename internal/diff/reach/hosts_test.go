@@ -78,6 +78,15 @@ func TestHosts(t *testing.T) {
 			head: routeOf("beta", "web", gate, "web", "a.example.org"),
 		},
 		{
+			name: "a Gateway lets every namespace route them", both: docs(two, routeOf("alpha", "web", gate, "web", "a.example.org")),
+			base: gatewayOf("public", true, "alpha/a.example.org", "beta/b.example.org", "*/*.example.com"),
+			head: gatewayOf("public", true, "a.example.org", "beta/b.example.org", "beta/c.example.com", "alpha/*.example.com"),
+			want: []string{
+				"host-unbound host a.example.org now open to VirtualServices of every namespace at the gateway edge/public",
+				"host-bound host *.example.com no longer open to VirtualServices of every namespace at the gateway edge/public",
+			},
+		},
+		{
 			name: "within the mesh alone", both: two, head: routeOf("alpha", "web", "mesh", "web", "a.example.org"),
 		},
 		{

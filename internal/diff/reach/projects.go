@@ -68,8 +68,8 @@ func projects(s *state, b *builder) error {
 	return nil
 }
 
-// said is what a project allows that it did not, and why that matters.
-type said struct {
+// allowance is what a project allows that it did not, and why that matters.
+type allowance struct {
 	text string
 	why  string
 }
@@ -92,7 +92,7 @@ func (s *state) project(b *builder, p *pair, d [2]side, from, to *projectSpec) {
 	if isNew && d[1] == before {
 		return
 	}
-	var out []said
+	var out []allowance
 	add := func(text string, list []string, most int, opens, closes string) {
 		if len(list) == 0 {
 			return
@@ -101,24 +101,24 @@ func (s *state) project(b *builder, p *pair, d [2]side, from, to *projectSpec) {
 		if d[1] == before {
 			why = closes
 		}
-		out = append(out, said{may + text + enumerate(list, most), why})
+		out = append(out, allowance{may + text + enumerate(list, most), why})
 	}
-	into := newDestinations(from.Destinations, to.Destinations, func(x projectDestination) bool {
+	into := destinationsAllowed(from.Destinations, to.Destinations, func(x projectDestination) bool {
 		return isNew && x.Server == inCluster && s.comes(p.Cluster, x.Namespace)
 	})
-	whole := newKinds(from.ClusterResourceWhitelist, from.ClusterResourceBlacklist, to.ClusterResourceWhitelist, to.ClusterResourceBlacklist)
+	whole := kindsAllowed(from.ClusterResourceWhitelist, from.ClusterResourceBlacklist, to.ClusterResourceWhitelist, to.ClusterResourceBlacklist)
 	own := isNew && len(into)+len(whole) == 0
 	add("deploy into ", into, 4, "its Applications make and replace objects there, whoever they belong to",
 		"what its Applications have there is no longer synced")
 	add("deploy objects of no namespace: ", whole, 6, "such objects hold for all tenants of the cluster",
 		"such objects are no longer synced from it")
 	if !own {
-		add("deploy from ", newSources(from.SourceRepos, to.SourceRepos), 4, "whoever may write there decides what runs here",
+		add("deploy from ", sourcesAllowed(from.SourceRepos, to.SourceRepos), 4, "whoever may write there decides what runs here",
 			"an Application that takes from there is no longer synced")
-		add("deploy ", newKinds(listOrAll(from, p.there(d[0]) != nil), from.NamespaceResourceBlacklist,
+		add("deploy ", kindsAllowed(listOrAll(from, p.there(d[0]) != nil), from.NamespaceResourceBlacklist,
 			listOrAll(to, true), to.NamespaceResourceBlacklist), 6,
 			"whoever writes what the project deploys can now write such objects as well", "such objects are no longer synced from it")
-		add("take Applications from the namespaces ", newNames(from.SourceNamespaces, to.SourceNamespaces), 4,
+		add("take Applications from the namespaces ", namesAllowed(from.SourceNamespaces, to.SourceNamespaces), 4,
 			"whoever may make Applications there uses what the project allows", "Applications that are there are no longer synced")
 	}
 	for _, x := range out {
@@ -127,7 +127,7 @@ func (s *state) project(b *builder, p *pair, d [2]side, from, to *projectSpec) {
 	if own {
 		return
 	}
-	for _, x := range newPolicies(p.Name, from.Roles, to.Roles) {
+	for _, x := range policiesAllowed(p.Name, from.Roles, to.Roles) {
 		why := "Argo CD acts for them with rights of its own, whatever theirs in the cluster are"
 		if d[1] == before {
 			why = "Argo CD refuses them"
@@ -161,8 +161,8 @@ func refusal(pattern string) (string, bool) {
 	return strings.CutPrefix(pattern, "!")
 }
 
-// newSources gives the entries that allow repositories that were refused.
-func newSources(from, to []string) []string {
+// sourcesAllowed gives the entries that allow repositories that were refused.
+func sourcesAllowed(from, to []string) []string {
 	if reflect.DeepEqual(from, to) {
 		return nil
 	}
@@ -221,8 +221,8 @@ func sourceText(r string) string {
 	return address(r)
 }
 
-// newNames gives the entries of a list of patterns that match names that none did.
-func newNames(from, to []string) []string {
+// namesAllowed gives the entries of a list of patterns that match names that none did.
+func namesAllowed(from, to []string) []string {
 	g := globs{}
 	for _, r := range slices.Concat(from, to) {
 		g.add(r)
@@ -238,8 +238,8 @@ func newNames(from, to []string) []string {
 	return unique(out)
 }
 
-// newDestinations gives the entries that allow destinations that were refused, but for those that are left out.
-func newDestinations(from, to []projectDestination, leave func(projectDestination) bool) []string {
+// destinationsAllowed gives the entries that allow destinations that were refused, but for those that are left out.
+func destinationsAllowed(from, to []projectDestination, leave func(projectDestination) bool) []string {
 	if reflect.DeepEqual(from, to) {
 		return nil
 	}
@@ -341,9 +341,9 @@ func (d projectDestination) String() string {
 	return text + " of the cluster " + address(cluster)
 }
 
-// newKinds gives the kinds that are allowed and were not: entries of the whitelist that are new, and of the blacklist
+// kindsAllowed gives the kinds that are allowed and were not: entries of the whitelist that are new, and of the blacklist
 // that are gone, as far as the other list lets them.
-func newKinds(white, black, toWhite, toBlack []projectKind) []string {
+func kindsAllowed(white, black, toWhite, toBlack []projectKind) []string {
 	if reflect.DeepEqual(white, toWhite) && reflect.DeepEqual(black, toBlack) {
 		return nil
 	}
@@ -409,10 +409,10 @@ type principal struct {
 	rights     []string
 }
 
-// newPolicies gives what the groups of a project's roles may do that they could not, by the matching of Argo CD's
+// policiesAllowed gives what the groups of a project's roles may do that they could not, by the matching of Argo CD's
 // policies ("RBAC Configuration"): what is denied is denied, whatever else allows it. A role without groups is used by
 // whoever has a token of it.
-func newPolicies(project string, from, to []projectRole) []principal {
+func policiesAllowed(project string, from, to []projectRole) []principal {
 	if reflect.DeepEqual(from, to) {
 		return nil
 	}
