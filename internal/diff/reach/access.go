@@ -26,20 +26,20 @@ const (
 type hbaName struct {
 	text   string
 	quoted bool
-	like   *expression // of what begins with a slash, in a line
+	like   *hbaExpression // of what begins with a slash, in a line
 }
 
 // bare is the name as a key of maps.
 func (n hbaName) bare() hbaName { return hbaName{text: n.text, quoted: n.quoted} }
 
-// expression is a regular expression that is compiled when it is first asked.
-type expression struct {
+// hbaExpression is a regular expression that is compiled when it is first asked.
+type hbaExpression struct {
 	text     string
 	compiled *regexp.Regexp
 	tried    bool
 }
 
-func (x *expression) matches(text string) bool {
+func (x *hbaExpression) matches(text string) bool {
 	if !x.tried {
 		x.tried = true
 		x.compiled, _ = regexp.Compile(x.text) // one that is none matches nothing
@@ -332,7 +332,7 @@ func hbaFields(line string) [][]hbaName {
 		if inWord {
 			n := hbaName{text: word.String(), quoted: quoted}
 			if like, ok := strings.CutPrefix(n.text, "/"); ok {
-				n.like = &expression{text: like}
+				n.like = &hbaExpression{text: like}
 			}
 			field = append(field, n)
 			word.Reset()
@@ -473,7 +473,7 @@ func candidates(from, to *hba) []entry {
 			if !differ[l.key()] {
 				continue
 			}
-			pieces := cut(l.from, bounds)
+			parts := pieces(l.from, bounds)
 			about := func(database, role hbaName) {
 				for _, by := range []transport{overSocket, overTLS, overPlain, overGSS} {
 					e := entry{by: by, database: database.bare(), role: role.bare(), where: l.where}
@@ -482,7 +482,7 @@ func candidates(from, to *hba) []entry {
 					case by == overSocket || l.where != "":
 						add(e)
 					default:
-						for _, e.from = range pieces {
+						for _, e.from = range parts {
 							add(e)
 						}
 					}
@@ -532,8 +532,8 @@ func (h *hba) common(database, role hbaName, about func(database, role hbaName))
 	}
 }
 
-// cut splits addresses where any of others begins or ends, so that each piece is in another or is not.
-func cut(spans, others []span) []span {
+// pieces splits addresses where any of others begins or ends, so that each piece is in another or is not.
+func pieces(spans, others []span) []span {
 	for _, x := range others {
 		spans = slices.Concat(overlap(spans, x), excluding(spans, []span{x}))
 	}
