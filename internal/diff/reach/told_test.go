@@ -35,13 +35,17 @@ func tellAll(t *testing.T, cases []told) {
 	}
 }
 
-// tell gives the consequences, and fails where one has no cause that changes.
+// tell gives the consequences but for those of the network and of pods, and fails where one has no cause that changes.
 func tell(t *testing.T, base, head []object.Object) []string {
 	t.Helper()
-	r, err := Compare(base, head)
-	if err != nil {
-		t.Fatal(err)
+	s := newState(base, head)
+	b := newBuilder(s)
+	for _, look := range []func(*state, *builder) error{hosts, rights, projects, sources, secrets, access} {
+		if err := look(s, b); err != nil {
+			t.Fatal(err)
+		}
 	}
+	r := b.result()
 	yamlOf := func(list []object.Object, id object.ID) []byte {
 		for _, o := range list {
 			if o.ID == id {
