@@ -122,7 +122,8 @@ func hosts(s *state, b *builder) error {
 			tenant = x.sorted(nil)[0].tenant
 		}
 		if was {
-			b.add(consequence{hostEncrypted, "host", "no longer served without TLS", "what is asked of it can no longer be read on the way"},
+			b.add(consequence{hostEncrypted, "host", "no longer served without TLS",
+				"what is asked of it can no longer be read on the way"},
 				k.host, k.cluster, tenant, because...)
 			continue
 		}
@@ -163,9 +164,11 @@ func (s *state) binding(b *builder, is [2]*exposed) {
 			if x := is[after].lookup(hostKey{p.Cluster, host}); x != nil {
 				tenant = x.sorted(nil)[0].tenant
 			}
-			rule, text, why := hostUnbound, "now open to VirtualServices of every namespace", "whoever may make one, wherever, takes the host's requests"
+			rule, text, why := hostUnbound, "now open to VirtualServices of every namespace",
+				"whoever may make one, wherever, takes the host's requests"
 			if was {
-				rule, text, why = hostBound, "no longer open to VirtualServices of every namespace", "those of other namespaces no longer get its requests"
+				rule, text, why = hostBound, "no longer open to VirtualServices of every namespace",
+					"those of other namespaces no longer get its requests"
 			}
 			b.add(consequence{rule, "host", text + " at the gateway " + p.Namespace + "/" + p.Name, why}, host, p.Cluster, tenant, p.ID)
 		}
@@ -196,7 +199,8 @@ func (s *state) host(b *builder, k hostKey, is [2]*exposed) {
 	case now == nil:
 		because = changedOf(was.via...)
 		gone := was.sorted(nil)
-		say(hostClosed, "no longer routed to "+backendText(gone), "whoever asks for it is answered by the gateway, with 404", gone[0].tenant)
+		say(hostClosed, "no longer routed to "+backendText(gone),
+			"whoever asks for it is answered by the gateway, with 404", gone[0].tenant)
 		return
 	}
 	because = changedOf(slices.Concat(now.via, was.via)...)
@@ -231,7 +235,8 @@ func (s *state) host(b *builder, k hostKey, is [2]*exposed) {
 		switch tenant := now.sorted(nil)[0].tenant; {
 		case len(by) == 0:
 		case d[1] == after:
-			say(hostOpened, "now served by "+enumerate(by, 3)+" too", "whoever reaches this gateway reaches what is behind the host", tenant)
+			say(hostOpened, "now served by "+enumerate(by, 3)+" too",
+				"whoever reaches this gateway reaches what is behind the host", tenant)
 		default:
 			say(hostClosed, "no longer served by "+enumerate(by, 3), "whoever asks for it there is answered with 404", tenant)
 		}
@@ -487,7 +492,9 @@ func (s *state) ingresses(at side, e *exposed) error {
 			host = cmp.Or(host, "*")
 			secure := false
 			for _, t := range v.Spec.TLS {
-				secure = secure || len(t.Hosts) == 0 || slices.ContainsFunc(t.Hosts, func(h string) bool { return h == host || covers(h, host) })
+				secure = secure || len(t.Hosts) == 0 || slices.ContainsFunc(t.Hosts, func(h string) bool {
+					return h == host || covers(h, host)
+				})
 			}
 			e.list(p, host, !secure)
 			e.serve(hostKey{p.Cluster, host}, []backend{s.backendOf(p.Cluster, p.Namespace, back.Service.Name)},
@@ -545,7 +552,8 @@ func (s *state) services(b *builder) error {
 			if len(out) == 0 {
 				continue
 			}
-			rule, text, why := serviceExposed, "now reached from outside at ", "no gateway, TLS or policy of the mesh stands before it there"
+			rule, text, why := serviceExposed, "now reached from outside at ",
+				"no gateway, TLS or policy of the mesh stands before it there"
 			if d[1] == before {
 				rule, text, why = serviceHidden, "no longer reached from outside at ", "what is outside and asks there is no longer answered"
 			}

@@ -68,12 +68,8 @@ func projects(s *state, b *builder) error {
 	return nil
 }
 
-// allowance is what a project allows that it did not, and why that matters.
-type allowance struct {
-	text string
-	why  string
-}
-
+// project says what one allows on a side that it does not allow on the other. One that is new and deploys into namespaces
+// that are new as well, and nothing beyond, is not said again.
 func (s *state) project(b *builder, p *pair, d [2]side, from, to *projectSpec) {
 	rule, may := projectOpened, "may now "
 	if d[1] == before {
@@ -92,7 +88,6 @@ func (s *state) project(b *builder, p *pair, d [2]side, from, to *projectSpec) {
 	if isNew && d[1] == before {
 		return
 	}
-	var out []allowance
 	add := func(text string, list []string, most int, opens, closes string) {
 		if len(list) == 0 {
 			return
@@ -101,32 +96,28 @@ func (s *state) project(b *builder, p *pair, d [2]side, from, to *projectSpec) {
 		if d[1] == before {
 			why = closes
 		}
-		out = append(out, allowance{may + text + enumerate(list, most), why})
+		b.add(consequence{rule, p.Kind, may + text + enumerate(list, most), why}, p.Name, p.Cluster, tenant, p.ID)
 	}
 	into := destinationsAllowed(from.Destinations, to.Destinations, func(x projectDestination) bool {
 		return isNew && x.Server == inCluster && s.comes(p.Cluster, x.Namespace)
 	})
-	whole := kindsAllowed(from.ClusterResourceWhitelist, from.ClusterResourceBlacklist, to.ClusterResourceWhitelist, to.ClusterResourceBlacklist)
+	whole := kindsAllowed(from.ClusterResourceWhitelist, from.ClusterResourceBlacklist,
+		to.ClusterResourceWhitelist, to.ClusterResourceBlacklist)
 	own := isNew && len(into)+len(whole) == 0
 	add("deploy into ", into, 4, "its Applications make and replace objects there, whoever they belong to",
 		"what its Applications have there is no longer synced")
 	add("deploy objects of no namespace: ", whole, 6, "such objects hold for all tenants of the cluster",
 		"such objects are no longer synced from it")
-	if !own {
-		add("deploy from ", sourcesAllowed(from.SourceRepos, to.SourceRepos), 4, "whoever may write there decides what runs here",
-			"an Application that takes from there is no longer synced")
-		add("deploy ", kindsAllowed(listOrAll(from, p.there(d[0]) != nil), from.NamespaceResourceBlacklist,
-			listOrAll(to, true), to.NamespaceResourceBlacklist), 6,
-			"whoever writes what the project deploys can now write such objects as well", "such objects are no longer synced from it")
-		add("take Applications from the namespaces ", namesAllowed(from.SourceNamespaces, to.SourceNamespaces), 4,
-			"whoever may make Applications there uses what the project allows", "Applications that are there are no longer synced")
-	}
-	for _, x := range out {
-		b.add(consequence{rule, p.Kind, x.text, x.why}, p.Name, p.Cluster, tenant, p.ID)
-	}
 	if own {
 		return
 	}
+	add("deploy from ", sourcesAllowed(from.SourceRepos, to.SourceRepos), 4, "whoever may write there decides what runs here",
+		"an Application that takes from there is no longer synced")
+	add("deploy ", kindsAllowed(listOrAll(from, p.there(d[0]) != nil), from.NamespaceResourceBlacklist,
+		listOrAll(to, true), to.NamespaceResourceBlacklist), 6,
+		"whoever writes what the project deploys can now write such objects as well", "such objects are no longer synced from it")
+	add("take Applications from the namespaces ", namesAllowed(from.SourceNamespaces, to.SourceNamespaces), 4,
+		"whoever may make Applications there uses what the project allows", "Applications that are there are no longer synced")
 	for _, x := range policiesAllowed(p.Name, from.Roles, to.Roles) {
 		why := "Argo CD acts for them with rights of its own, whatever theirs in the cluster are"
 		if d[1] == before {

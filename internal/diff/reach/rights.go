@@ -173,7 +173,7 @@ func (s *state) right(b *builder, g grant, opened bool) {
 		case byWhy[why][0].Verbs[0] == unknownRole && len(byWhy[why]) == 1:
 			say(rightOpened, "zave does not know what the role allows: it is not in the tree", byWhy[why])
 		default:
-			say(rightOpened, "the API server lets them from the moment on at which it is applied", byWhy[why])
+			say(rightOpened, "it holds as soon as it is applied, for whoever has this identity", byWhy[why])
 		}
 	}
 }

@@ -134,7 +134,8 @@ func (s *state) secret(b *builder, p *pair, reads []secretRead, opened bool) {
 		properties[k] = append(properties[k], x.text())
 	}
 	for _, k := range sortedKeys(properties, func(a, b path) int {
-		return cmp.Or(strings.Compare(a.path, b.path), strings.Compare(a.store.Kind, b.store.Kind), strings.Compare(a.store.Name, b.store.Name))
+		return cmp.Or(strings.Compare(a.path, b.path), strings.Compare(a.store.Kind, b.store.Kind),
+			strings.Compare(a.store.Name, b.store.Name))
 	}) {
 		whose := tenantOfPath(k.path)
 		another := tenant != "" && whose != "" && whose != tenant
@@ -161,7 +162,8 @@ func (s *state) secret(b *builder, p *pair, reads []secretRead, opened bool) {
 		}
 		switch {
 		case !opened:
-			add(secretClosed, "may no longer read "+text, "the Secret that it made goes or stays by its deletionPolicy, and is no longer kept up to date")
+			add(secretClosed, "may no longer read "+text,
+				"the Secret that it made goes or stays by its deletionPolicy, and is no longer kept up to date")
 		case another:
 			who := "the tenant " + whose
 			if whose == everyTenant {
@@ -169,7 +171,8 @@ func (s *state) secret(b *builder, p *pair, reads []secretRead, opened bool) {
 			}
 			add(secretOfAnother, "may now read "+text, "it belongs to "+who+", and becomes a Secret of the namespace "+p.Namespace)
 		default:
-			add(secretOpened, "may now read "+text, "it becomes a Secret of the namespace "+p.Namespace+", for whoever may read or mount Secrets there")
+			add(secretOpened, "may now read "+text,
+				"it becomes a Secret of the namespace "+p.Namespace+", for whoever may read or mount Secrets there")
 		}
 	}
 }

@@ -158,7 +158,8 @@ func (s *state) source(b *builder, p *pair, was, now []origin) {
 		text, why string
 	}{
 		{fromWhere, "deployed from elsewhere: ", "whoever may write there decides what runs here"},
-		{toWhere, "deployed to elsewhere: ", "what was deployed there is pruned or left alone, and what is made here is under other rules"},
+		{toWhere, "deployed to elsewhere: ",
+			"what was deployed there is pruned or left alone, and what is made here is under other rules"},
 		{byWhom, "deployed with other rights: ", "whoever writes what is deployed can do all that these rights allow"},
 		{unverified, "deployed without a check: ", "nothing tells any more that it is what its authors made"},
 	} {
@@ -236,7 +237,8 @@ func originsOf(p *pair, at side) ([]origin, error) {
 		add(fromWhere, "url", address(cmp.Or(v.Spec.URL, v.Spec.Endpoint)))
 		add(fromWhere, "bucketName", v.Spec.BucketName)
 		if r := v.Spec.Ref; r != nil && p.Kind == "GitRepository" {
-			for _, x := range [][2]string{{"branch", r.Branch}, {"tag", r.Tag}, {"semver", r.SemVer}, {"name", r.Name}, {"commit", r.Commit}} {
+			for _, x := range [][2]string{{"branch", r.Branch}, {"tag", r.Tag}, {"semver", r.SemVer}, {"name", r.Name},
+				{"commit", r.Commit}} {
 				add(fromWhere, "ref."+x[0], x[1])
 			}
 		}
