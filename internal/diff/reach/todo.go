@@ -1,6 +1,5 @@
 package reach
 
-func network(*state, *builder) error    { return nil }
 func hosts(*state, *builder) error      { return nil }
 func rights(*state, *builder) error     { return nil }
 func accounts(*state, *builder) error   { return nil }
