@@ -91,7 +91,7 @@ func network(s *state, b *builder) error {
 		}
 		w.movements()
 	}
-	return nil
+	return mesh(w)
 }
 
 func byName(x, y *space) int {
@@ -111,7 +111,7 @@ func (w *web) space(cluster, name string) *space {
 // differs gathers what may open or close a path, less the labels.
 func (n *space) differs() {
 	for _, p := range n.policies {
-		if p.changed && !p.kept && !sameSpec(p) {
+		if p.changed && !p.kept && !sameBody(p) {
 			n.changed = append(n.changed, p.ID)
 		}
 	}
@@ -180,7 +180,7 @@ func (w *web) asking(cluster, key string) (out []*space) {
 			continue
 		}
 		for _, at := range [2]side{before, after} {
-			if o := p.there(at); o != nil && bytes.Contains(specText(o), []byte(key)) {
+			if o := p.there(at); o != nil && bytes.Contains(body(o), []byte(key)) {
 				out = append(out, w.space(cluster, p.Namespace))
 				break
 			}
@@ -469,9 +469,13 @@ func (w *web) subject(c consequence, p report.Path, to string, because []object.
 	return w.b.add(c, p.From+" → "+to, p.Cluster, tenant, because...)
 }
 
-// arrives tells whether all paths of a namespace open, or all close: nothing got in or out, and something does.
+// comes tells whether a namespace comes; or goes, where it is about what closes.
+func (w *web) comes(n *space) bool { return !n.exists(1-w.opening) && n.exists(w.opening) }
+
+// arrives tells whether all paths of a namespace open, or all close: it comes, or it is a tenant's that nothing got in to
+// or out of.
 func (w *web) arrives(n *space) bool {
-	return len(n.changed) > 0 && n.shut(1-w.opening) && !n.shut(w.opening)
+	return w.comes(n) || n.tenant() != "" && len(n.changed) > 0 && n.shut(1-w.opening) && !n.shut(w.opening)
 }
 
 // moves keeps a path for the sentence about a namespace that comes or goes, where the other end is the same or the

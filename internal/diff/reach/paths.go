@@ -516,21 +516,19 @@ func podsAt(namespace, pods string) string {
 	return namespace + "/" + pods
 }
 
-// sameSpec tells whether two YAML documents have the same text from their spec on, so that nothing but the metadata
-// before it differs.
-func sameSpec(p *pair) bool {
-	if p.is[before] == nil || p.is[after] == nil {
-		return false
-	}
-	b, a := specText(p.is[before]), specText(p.is[after])
-	return len(b) > 0 && bytes.Equal(b, a)
+// sameBody tells whether nothing differs but metadata.
+func sameBody(p *pair) bool {
+	return p.is[before] != nil && p.is[after] != nil && bytes.Equal(body(p.is[before]), body(p.is[after]))
 }
 
-// specText is the YAML of an object from its spec on, or nothing.
-func specText(o *object.Object) []byte {
-	i := bytes.Index(o.YAML, []byte("\nspec:"))
-	if i < 0 {
-		return nil
+// body is the text of an object behind its metadata, which stand before all that an object is for; or all of its text.
+func body(o *object.Object) []byte {
+	_, rest, ok := bytes.Cut(o.YAML, []byte("\nmetadata:\n"))
+	if !ok {
+		return o.YAML
 	}
-	return o.YAML[i:]
+	for len(rest) > 0 && rest[0] == ' ' {
+		_, rest, _ = bytes.Cut(rest, []byte("\n"))
+	}
+	return rest
 }

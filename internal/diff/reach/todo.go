@@ -1,11 +1,8 @@
 package reach
 
-func hosts(*state, *builder) error      { return nil }
-func rights(*state, *builder) error     { return nil }
-func accounts(*state, *builder) error   { return nil }
-func projects(*state, *builder) error   { return nil }
-func sources(*state, *builder) error    { return nil }
-func namespaces(*state, *builder) error { return nil }
-func pods(*state, *builder) error       { return nil }
-func secrets(*state, *builder) error    { return nil }
-func access(*state, *builder) error     { return nil }
+func hosts(*state, *builder) error    { return nil }
+func rights(*state, *builder) error   { return nil }
+func projects(*state, *builder) error { return nil }
+func sources(*state, *builder) error  { return nil }
+func secrets(*state, *builder) error  { return nil }
+func access(*state, *builder) error   { return nil }

@@ -95,7 +95,7 @@ func (w *web) tellWidely(n *space, d direction, pods string, own map[string]stri
 		ids := because(ports, func(r *rule, _ *peer) bool { return len(r.peers) == 0 })
 		c := consequence{kind: "path", text: "opened", why: "a rule that names no peers lets everything through"}
 		switch {
-		case w.arrives(n) && (n.tenant() == "" || w.opening == before):
+		case w.comes(n) && (n.tenant() == "" || w.opening == before):
 			m := w.move(n)
 			if d == ingress {
 				m.from["everything"] = true
@@ -106,7 +106,7 @@ func (w *web) tellWidely(n *space, d direction, pods string, own map[string]stri
 			return
 		case w.opening == after && x.isolated:
 			c.rule, c.text, c.why = isolationLost, "opened, as no policy isolates these pods any more", "pods that no policy isolates can be reached by every pod and address, or reach them"
-		case w.opening == after && w.arrives(n) && ports.all():
+		case w.opening == after && w.comes(n) && ports.all():
 			c.rule, c.text, c.why = isolationLost, "opened, as no policy isolates these pods", "pods that no policy isolates can be reached by every pod and address, or reach them"
 		case w.opening == after && d == ingress:
 			c.rule = pathFromAll
