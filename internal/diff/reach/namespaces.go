@@ -1,7 +1,9 @@
 package reach
 
 import (
+	"maps"
 	"slices"
+	"strings"
 
 	"k8s.io/pod-security-admission/api"
 )
@@ -11,6 +13,11 @@ import (
 func namespaces(s *state, b *builder) error {
 	for _, p := range s.byKind["Namespace."] {
 		if !p.changed || p.kept || p.is[before] == nil || p.is[after] == nil {
+			continue
+		}
+		if keys, ok := changedKeys(p); ok && !slices.ContainsFunc(slices.Collect(maps.Keys(keys)), func(k string) bool {
+			return k == api.EnforceLevelLabel || strings.HasPrefix(k, "istio")
+		}) {
 			continue
 		}
 		was, err := decode[meta](p, before)

@@ -125,11 +125,21 @@ func (w *web) relabelled() (map[route]bool, error) {
 	out := map[route]bool{}
 	type asked struct{ cluster, key string }
 	who := map[asked][]*space{}
+	ask := func(cluster, key string) []*space {
+		q := asked{cluster, key}
+		if _, ok := who[q]; !ok {
+			who[q] = w.asking(cluster, key)
+		}
+		return who[q]
+	}
 	for _, p := range w.s.byKind["Namespace."] {
 		if !p.changed || p.kept || p.is[before] == nil || p.is[after] == nil {
 			continue
 		}
 		n := w.space(p.Cluster, p.Name)
+		if keys, ok := changedKeys(p); ok && !slices.ContainsFunc(slices.Collect(maps.Keys(keys)), func(k string) bool { return len(ask(p.Cluster, k)) > 0 }) {
+			continue
+		}
 		b, err := decode[meta](p, before)
 		if err != nil {
 			return nil, err
@@ -139,11 +149,7 @@ func (w *web) relabelled() (map[route]bool, error) {
 			return nil, err
 		}
 		for _, k := range differing(b.Metadata.Labels, a.Metadata.Labels) {
-			q := asked{p.Cluster, k}
-			if _, ok := who[q]; !ok {
-				who[q] = w.asking(p.Cluster, k)
-			}
-			for _, other := range who[q] {
+			for _, other := range ask(p.Cluster, k) {
 				for _, x := range []*space{n, other} {
 					if err := x.load(); err != nil {
 						return nil, err
@@ -180,13 +186,31 @@ func (w *web) asking(cluster, key string) (out []*space) {
 			continue
 		}
 		for _, at := range [2]side{before, after} {
-			if o := p.there(at); o != nil && bytes.Contains(body(o), []byte(key)) {
+			if o := p.there(at); o != nil && hasWord(body(o), key) {
 				out = append(out, w.space(cluster, p.Namespace))
 				break
 			}
 		}
 	}
 	return slices.Compact(out) // the policies are sorted by namespace
+}
+
+// hasWord tells whether a text has a word, and not as a part of a longer one.
+func hasWord(text []byte, word string) bool {
+	inWord := func(c byte) bool {
+		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-_./", c) >= 0
+	}
+	for {
+		i := bytes.Index(text, []byte(word))
+		if i < 0 {
+			return false
+		}
+		j := i + len(word)
+		if (i == 0 || !inWord(text[i-1])) && (j == len(text) || !inWord(text[j])) {
+			return true
+		}
+		text = text[i+1:]
+	}
 }
 
 // routes gives the routes between the namespaces that change and those that they name, and reads these.

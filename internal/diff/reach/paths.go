@@ -532,3 +532,34 @@ func body(o *object.Object) []byte {
 	}
 	return rest
 }
+
+// changedKeys gives the keys of the lines in which two texts of an object differ, at least; false where that cannot be
+// told from the lines. It is there since decoding each of many namespaces takes long.
+func changedKeys(p *pair) (map[string]bool, bool) {
+	var lines [2]map[string]bool
+	for _, at := range [2]side{before, after} {
+		text := string(p.is[at].YAML)
+		if strings.ContainsAny(text, "{|>&*?") {
+			return nil, false
+		}
+		lines[at] = map[string]bool{}
+		section := "" // what the line is in: the labels, the annotations
+		for line := range strings.Lines(text) {
+			if !strings.HasPrefix(line, "   ") {
+				section = line
+			}
+			lines[at][section+"\x00"+line] = true
+		}
+	}
+	out := map[string]bool{}
+	for _, o := range sides() {
+		for line := range lines[o[1]] {
+			if !lines[o[0]][line] {
+				_, line, _ = strings.Cut(line, "\x00")
+				key, _, _ := strings.Cut(strings.TrimSpace(line), ":")
+				out[strings.Trim(key, `"'`)] = true
+			}
+		}
+	}
+	return out, true
+}

@@ -11,7 +11,7 @@ import (
 )
 
 // documents reads YAML documents. Those of kinds that have no group of their own go by their apiVersion.
-func documents(t *testing.T, text string) (out []object.Object) {
+func documents(t testing.TB, text string) (out []object.Object) {
 	t.Helper()
 	for doc := range strings.SplitSeq(text, "---\n") {
 		if strings.TrimSpace(doc) == "" {
