@@ -165,19 +165,19 @@ func decode[T any](p *pair, at side) (*T, error) {
 	if o == nil {
 		return nil, nil
 	}
-	if p.decoded[at] == nil {
-		if !p.changed || p.kept {
-			if same, ok := p.decoded[1-at].(*T); ok {
-				return same, nil
-			}
-		}
-		v := new(T)
-		if err := unmarshal(o, v); err != nil {
-			return nil, err
-		}
-		p.decoded[at] = v
+	if v, ok := p.decoded[at].(*T); ok {
+		return v, nil
 	}
-	v, _ := p.decoded[at].(*T)
+	if !p.changed || p.kept {
+		if same, ok := p.decoded[1-at].(*T); ok {
+			return same, nil
+		}
+	}
+	v := new(T)
+	if err := unmarshal(o, v); err != nil {
+		return nil, err
+	}
+	p.decoded[at] = v
 	return v, nil
 }
 
