@@ -118,11 +118,7 @@ func others(r *report.Report, acknowledged []int, failOn []report.Class) (out []
 			if !slices.Contains(failOn, q.Class) || s.Pass != "" || !touched {
 				continue
 			}
-			key := s.Key
-			if len(key) == 0 {
-				key = s.Changes
-			}
-			for _, i := range key {
+			for _, i := range s.Keys() {
 				if !slices.Contains(acknowledged, i) {
 					out = append(out, r.Changes[i].Ref())
 				}

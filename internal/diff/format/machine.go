@@ -73,6 +73,7 @@ type jsonSubject struct {
 	Tenant   string        `json:"tenant,omitempty"`
 	Location *jsonLocation `json:"location,omitempty"`
 	Changes  []int         `json:"changes"`
+	Keys     []int         `json:"keys"`
 	Passed   bool          `json:"passed"`
 	Pass     string        `json:"pass,omitempty"`
 }
@@ -181,7 +182,7 @@ func (p *printer) json() {
 		for _, s := range q.Subjects {
 			c.Subjects = append(c.Subjects, jsonSubject{
 				Name: s.Name, Cluster: s.Cluster, Tenant: s.Tenant, Location: jsonPlace(s.Origin), Changes: list(s.Changes),
-				Passed: s.Pass != "", Pass: s.Pass,
+				Keys: list(s.Keys()), Passed: s.Pass != "", Pass: s.Pass,
 			})
 		}
 		if len(q.Subjects) > 0 {

@@ -110,11 +110,19 @@ type Subject struct {
 	Origin  source.Span // the line of the spec that causes it
 	Changes []int       // indices into Report.Changes, sorted: the objects that bring it about
 	// Key are those of Changes that stand for all of them: who acknowledges or allows these lets the subject through.
-	// Empty: each stands for itself.
+	// Empty: each stands for itself. See Keys.
 	Key []int
 	// Pass says why a destructive consequence is let through: "its spec says state: retired", "acknowledged: REASON",
 	// "allowed by --allow". Empty: it is not.
 	Pass string
+}
+
+// Keys gives the changes to acknowledge or to allow, each of them, for the subject to be let through.
+func (s Subject) Keys() []int {
+	if len(s.Key) > 0 {
+		return s.Key
+	}
+	return s.Changes
 }
 
 // Consequence is what a change does. One cause that reaches many is one consequence with many subjects.
