@@ -112,6 +112,8 @@ type restore struct {
 	spool   *archive.Spool
 	toc     *contents
 	out     *Restored
+
+	extensions []string // that the verified database has
 }
 
 func (s *Server) newRestore(want *state.Desired, tenant string, o RestoreOptions) (*restore, error) {
@@ -852,6 +854,12 @@ func (r *restore) verify(ctx context.Context) error {
 	if err := w.Close(ctx); err != nil {
 		return err
 	}
+	r.extensions = nil
+	for _, x := range found.Extensions {
+		if x.Name != "plpgsql" { // which every database has
+			r.extensions = append(r.extensions, x.Name)
+		}
+	}
 	expected := r.entry.Manifest.Evidence
 	differences := r.application(&expected).Compare(r.application(found), r.names())
 	if len(differences) == 0 {
@@ -967,6 +975,7 @@ func (r *restore) attack(ctx context.Context) error {
 	r.doing("attacking " + name)
 	o := *r.o.Verify
 	o.on = &target{tenant: r.copied().Tenants[0], passwords: r.credentials()}
+	o.on.tenant.Extensions = r.extensions
 	strict := o.Strict || r.want.Instance.Strict
 	if strict {
 		var err error

@@ -30,6 +30,8 @@ func on(r *Report, tenant string) (results []Result, passed map[string]int) {
 func TestRestoreAttacked(t *testing.T) {
 	onEach(t, func(t *testing.T, major int) {
 		p := house(t, major)
+		p.want.Tenants[0].Extensions = []string{"hstore", "pgcrypto"}
+		p.apply(t)
 		v := newVault(t, major)
 		v.backup(t, p, "alpha")
 		ctx := t.Context()
@@ -60,6 +62,19 @@ func TestRestoreAttacked(t *testing.T) {
 		}
 		if len(done.Warnings) > 0 {
 			t.Errorf("warnings %q", done.Warnings)
+		}
+		// Nobody can show that an extension may not be made where it is there. It may not be dropped either.
+		tried := map[string]Outcome{}
+		for _, res := range results {
+			tried[res.ID+" "+res.Role] = res.Outcome
+		}
+		for what, outcome := range map[string]Outcome{
+			"extensions/create-trusted-hstore owner": NotApplicable, "extensions/create-in-app owner": NotApplicable,
+			"extensions/create-trusted-citext owner": Passed, "extensions/drop-own owner": Passed, "extensions/move-own app": Passed,
+		} {
+			if tried[what] != outcome {
+				t.Errorf("%s: %s, and not %s", what, tried[what], outcome)
+			}
 		}
 		// The same to be kept: it is what was backed up, with no trace of the attacks.
 		kept, err := p.platform(t).Restore(ctx, p.want, "alpha", o)
