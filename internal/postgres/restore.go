@@ -1036,13 +1036,10 @@ func (r *restore) limited(ctx context.Context) (string, error) {
 
 // tried holds that attacks and legitimate work were tried on the restored database, and tells of what was not.
 func (r *restore) tried(report *Report, without string) error {
-	on := &Report{Attacks: true}
+	on := report.on()
 	left := map[string]int{}
-	for _, res := range report.Results {
-		if res.Tenant == r.tenant.Name && res.Kind != "audit" {
-			on.Results = append(on.Results, res)
-			left[res.Message]++
-		}
+	for _, res := range on.Results {
+		left[res.Message]++
 	}
 	if on.Verdict() != Holds {
 		return &Problem{
@@ -1056,6 +1053,25 @@ func (r *restore) tried(report *Report, without string) error {
 		}
 	}
 	return nil
+}
+
+// on gives what of a report was tried on a restored database.
+func (r *Report) on() *Report {
+	out := &Report{Attacks: true}
+	for _, res := range r.Results {
+		if res.Tenant != "" && res.Kind != "audit" { // what a throw-away tenant tried on another has none
+			out.Results = append(out.Results, res)
+		}
+	}
+	return out
+}
+
+// Attacked counts what was tried on the restored database; false: it was not attacked.
+func (r *Restored) Attacked() (Summary, bool) {
+	if r.Report == nil {
+		return Summary{}, false
+	}
+	return r.Report.on().Summary(), true
 }
 
 // keep marks a database that could not be restored, and is to be looked at.
