@@ -416,7 +416,7 @@ func TestAudit(t *testing.T) {
 				restored(&d.Tenants[1], "db_b-test", ", being restored"))
 			l.Sessions = []Session{{1, "a_app", "db_a-test"}, {2, "b_app", "db_a-test"}, {3, "b_backup", "db_b-test"}}
 		}, "medium session b_app; low restore-database db_a-test; low restore-database db_b-test"},
-		{"what one is restored into", func(d *Desired, l *Live) {
+		{"databases beside a tenant's own", func(d *Desired, l *Live) {
 			t := &d.Tenants[0]
 			open, strange := restored(t, "db_a-test", ", being restored"), restored(t, "db_a_x", ", being restored")
 			open.ACL = append(open.ACL, ACL{Grantee: "b_app", Privilege: "CONNECT"})
