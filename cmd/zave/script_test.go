@@ -34,6 +34,7 @@ func commands(more map[string]func(*testscript.TestScript, bool, []string)) map[
 	all := map[string]func(*testscript.TestScript, bool, []string){
 		"code":  code,
 		"edit":  edit,
+		"forge": forge,
 		"large": large,
 		"snap":  snap,
 	}
@@ -55,6 +56,7 @@ func setup(env *testscript.Env) error {
 		env.Setenv("GIT_"+who+"_EMAIL", "script@example.com")
 	}
 	env.Setenv("GIT_CONFIG_NOSYSTEM", "1")
+	env.Values[forgeKey{}] = &forgeHolder{}
 	return os.MkdirAll(home, 0o777)
 }
 
