@@ -129,6 +129,22 @@ func forge(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// editHash puts a commit, as git printed it into a file, in the place of BASE: edit-hash FILE PAYLOAD.
+func editHash(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: edit-hash FILE PAYLOAD")
+	}
+	edit(ts, false, []string{"BASE", strings.TrimSpace(ts.ReadFile(args[0])), args[1]})
+}
+
+// envFrom sets a variable to what a file holds: env-from NAME FILE.
+func envFrom(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: env-from NAME FILE")
+	}
+	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
+}
+
 type forgeKey struct{}
 
 // forgeHolder has the server of a script.

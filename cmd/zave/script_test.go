@@ -32,11 +32,13 @@ func TestScript(t *testing.T) {
 // commands are those of every script, and more.
 func commands(more map[string]func(*testscript.TestScript, bool, []string)) map[string]func(*testscript.TestScript, bool, []string) {
 	all := map[string]func(*testscript.TestScript, bool, []string){
-		"code":  code,
-		"edit":  edit,
-		"forge": forge,
-		"large": large,
-		"snap":  snap,
+		"code":      code,
+		"edit":      edit,
+		"edit-hash": editHash,
+		"env-from":  envFrom,
+		"forge":     forge,
+		"large":     large,
+		"snap":      snap,
 	}
 	maps.Copy(all, more)
 	return all

@@ -281,7 +281,7 @@ func (c *ciRun) compare(ctx context.Context, platform *platformRepo) error {
 	found, err := c.compared(ctx, o)
 	if err == nil {
 		c.found = found
-		if c.p.head.Name != "" {
+		if len(c.p.head.Commit) == 40 {
 			found.report.Head = c.p.head
 		}
 		return c.tell(o)
