@@ -121,8 +121,8 @@ func (k keeper) explain(f *failure, n int, limit time.Duration) *Error {
 	}
 	e := &Error{Status: f.status}
 	says := strconv.Itoa(f.status)
-	if f.message != "" {
-		says += ": " + f.message
+	if text := strings.TrimPrefix(f.message, says+" "); text != "" { // GitLab's begins with the status
+		says += ": " + text
 	}
 	tries := ""
 	if n > 1 {

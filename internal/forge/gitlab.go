@@ -2,10 +2,15 @@ package forge
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
 
 	gitlab "gitlab.com/gitlab-org/api/client-go"
 )
@@ -89,8 +94,27 @@ func gitlabFailure(doing string, resp *gitlab.Response, err error) error {
 	}
 	f := newFailure(doing, answer, err)
 	var refused *gitlab.ErrorResponse
-	if errors.As(err, &refused) {
-		f.message = sentence([]string{refused.Message})
+	if !errors.As(err, &refused) {
+		return f
 	}
+	f.message = sentence([]string{refused.Message})
+	var said struct {
+		Message     any    `json:"message"` // a text, or by field: {"note": ["is too long"]}
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
+	}
+	if json.Unmarshal(refused.Body, &said) != nil {
+		return f
+	}
+	parts := []string{said.Error, said.Description}
+	switch m := said.Message.(type) {
+	case string:
+		parts = append(parts, m)
+	case map[string]any:
+		for _, field := range slices.Sorted(maps.Keys(m)) {
+			parts = append(parts, field+" "+strings.Trim(fmt.Sprint(m[field]), "[]"))
+		}
+	}
+	f.message = sentence(parts)
 	return f
 }
