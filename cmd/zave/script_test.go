@@ -59,6 +59,11 @@ func setup(env *testscript.Env) error {
 	}
 	env.Setenv("GIT_CONFIG_NOSYSTEM", "1")
 	env.Values[forgeKey{}] = &forgeHolder{}
+	module, err := filepath.Abs(filepath.Join("..", ".."))
+	if err != nil {
+		return err
+	}
+	env.Setenv("MODULE", module)
 	return os.MkdirAll(home, 0o777)
 }
 
