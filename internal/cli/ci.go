@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -270,13 +269,20 @@ func (c *ciRun) compare(ctx context.Context, platform *platformRepo) error {
 	o := diffOptions{
 		base: c.p.base, main: c.p.main, baseName: c.p.baseName, failOn: c.o.failOn, allow: c.o.allow,
 	}
-	if c.p.merge != "" && platform.repo != nil {
-		if head, err := platform.repo.Head(); err == nil && head != nil && head.Hash.String() == c.p.merge {
-			o.base, o.main = "HEAD^1", ""
-		}
-	}
 	if c.o.base != "" {
 		o.base, o.main, o.baseName = c.o.base, "", ""
+	} else if c.p.request() && platform.repo != nil {
+		head, err := platform.repo.Head()
+		switch {
+		case err != nil || head == nil:
+		case head.Hash.String() == c.p.merge:
+			o.base, o.main = "HEAD^1", ""
+		case head.Hash.String() == c.p.main:
+			return c.untold(&problem{
+				exit: exitUnknown, text: "what is checked out is the base of the pull request, and not the change",
+				hint: "run it on the event pull_request: pull_request_target checks out the base",
+			})
+		}
 	}
 	found, err := c.compared(ctx, o)
 	if err == nil {
@@ -297,10 +303,12 @@ func (c *ciRun) compare(ctx context.Context, platform *platformRepo) error {
 			return err
 		}
 	}
-	fmt.Fprintln(c.stdout, p.text)
-	if p.hint != "" {
-		fmt.Fprintln(c.stdout, p.hint)
-	}
+	return c.untold(p)
+}
+
+// untold notes why there is no diff.
+func (c *ciRun) untold(p *problem) error {
+	c.warn("error", p.text, p.hint)
 	if p.exit == exitInput {
 		c.failed = append(c.failed, p.text)
 	} else {
@@ -326,6 +334,9 @@ func (c *ciRun) tell(o diffOptions) error {
 	var stopped *problem
 	if errors.As(c.judge(c.found.report, o), &stopped) {
 		c.failed = append(c.failed, stopped.text) // which the diff itself shows
+		if c.p.kind == forge.GitHub {
+			c.warn("error", stopped.text, stopped.hint)
+		}
 	}
 	return nil
 }
@@ -365,16 +376,16 @@ func (c *ciRun) heading(name string) (end func()) {
 	return func() { c.say("") }
 }
 
-// warn says what went wrong without being the change's fault.
+// warn says what went wrong, as "error", "warning" or "notice". fewAnnotations leaves room for two of a level.
 func (c *ciRun) warn(level, text, hint string) {
 	if c.p.kind == forge.GitHub {
 		fmt.Fprint(c.stdout, ciAnnotation(level, text, hint))
 		return
 	}
-	fmt.Fprintln(c.stdout, cmp.Or(map[string]string{"warning": "warning: "}[level], "")+text)
-	if hint != "" {
-		fmt.Fprintln(c.stdout, hint)
+	if level != "notice" {
+		text = level + ": " + text
 	}
+	fmt.Fprintln(c.stdout, strings.TrimSpace(text+"\n"+hint))
 }
 
 // lost notes that something could not be written, and goes on.

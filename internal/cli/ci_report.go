@@ -170,8 +170,8 @@ func (c *ciRun) annotate() {
 	c.stdout.Write(fewAnnotations(slices.Concat(problems, changes)))
 }
 
-// fewAnnotations leaves out annotations beyond GitHub's limit of a level. One place a level is kept for what the run
-// itself has to say.
+// fewAnnotations leaves out annotations beyond GitHub's limit of a level. Two places a level are kept for what the run
+// itself has to say: why there is no diff, or what it stops at, and what became of the comment.
 func fewAnnotations(all []byte) []byte {
 	total, n := map[string]int{}, map[string]int{}
 	level := func(line []byte) string {
@@ -181,7 +181,7 @@ func fewAnnotations(all []byte) []byte {
 	for line := range bytes.Lines(all) {
 		total[level(line)]++
 	}
-	const room = dialect.GitHubLimit - 1
+	const room = dialect.GitHubLimit - 2
 	var out bytes.Buffer
 	for line := range bytes.Lines(all) {
 		l := level(line)

@@ -44,7 +44,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := newApp(stdin, stdout, stderr)
 	context.AfterFunc(ctx, func() {
 		stop() // whoever asks twice is not made to wait
-		time.AfterFunc(slow, func() { fmt.Fprintln(a.stderr, "zave: stopping; a second interrupt ends it at once") })
+		time.AfterFunc(slow, func() { fmt.Fprintln(a.stages, "zave: stopping; a second interrupt ends it at once") })
 	})
 	err := a.guard(func() error { return a.run(ctx, args) })
 	a.stages.end()
