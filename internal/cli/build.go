@@ -249,20 +249,28 @@ func notCurrent(dir string, differ int) string {
 func (a *app) sayDifference(dir string, d tree.Difference, lines []string, list bool) {
 	fmt.Fprintln(a.stderr, notCurrent(dir, len(lines)))
 	if list {
-		const most = 20
-		for i, l := range lines {
-			if i == most && !a.verbose {
-				fmt.Fprintf(a.stderr, "  and %d more; -v lists all\n", len(lines)-most)
-				break
-			}
+		for _, l := range a.shortened(lines) {
 			fmt.Fprintln(a.stderr, l)
 		}
 	}
-	hint := "run 'zave build' and commit the result"
-	if d.Blocked() {
-		hint = "make such edits in the specs, then run 'zave build --force', which discards them, and commit the result"
+	fmt.Fprintln(a.stderr, mend(d))
+}
+
+// shortened leaves out most of many lines, unless -v asks for all.
+func (a *app) shortened(lines []string) []string {
+	const most = 20
+	if len(lines) <= most || a.verbose {
+		return lines
 	}
-	fmt.Fprintln(a.stderr, hint)
+	return append(slices.Clone(lines[:most]), fmt.Sprintf("  and %d more; -v lists all", len(lines)-most))
+}
+
+// mend says what to do about a tree that differs.
+func mend(d tree.Difference) string {
+	if d.Blocked() {
+		return "make such edits in the specs, then run 'zave build --force', which discards them, and commit the result"
+	}
+	return "run 'zave build' and commit the result"
 }
 
 // rest gives the lines of the files that differ from the whole tree although the selection is as it should be.

@@ -74,7 +74,7 @@ func (a *app) ciCommand() *cobra.Command {
 	f.StringVar(&o.quality, "gitlab", "", "write it to `FILE`, for GitLab's Code Quality")
 	f.BoolVar(&o.noComment, "no-comment", false, "leave the pull or merge request alone")
 	f.BoolVar(&o.requireComment, "require-comment", false, "exit 2 when the comment cannot be written")
-	f.DurationVar(&o.timeout, "comment-timeout", time.Minute, "how long to try to write the comment: `DURATION`")
+	f.DurationVar(&o.timeout, "comment-timeout", time.Minute, "give up on the comment after `DURATION`")
 	return cmd
 }
 
@@ -258,7 +258,7 @@ func (c *ciRun) current(ctx context.Context, platform *platformRepo, dir string,
 	c.in.list.Merge(withOrigins(d.Diagnostics(dir), dir, result))
 	lines := c.differences(d, result)
 	c.sayDifference(dir, d, lines, true)
-	c.fail("the tree is not current", notCurrent(dir, len(lines)), strings.Join(lines, "\n"))
+	c.fail("the tree is not current", notCurrent(dir, len(lines)), strings.Join(c.shortened(lines), "\n")+"\n"+mend(d))
 	return nil
 }
 

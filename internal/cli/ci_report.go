@@ -278,8 +278,11 @@ func (c *ciRun) summarize() {
 			room -= int(info.Size())
 		}
 		text, err := c.markdown("", room)
-		if err == nil && len(text) <= room {
+		switch {
+		case err == nil && len(text) < room:
 			err = appendTo(c.p.summary, text+"\n")
+		case err == nil:
+			c.warn("notice", "no job summary: there is no room left in it for this step", "")
 		}
 		c.lost("the job summary", err)
 	}
