@@ -82,10 +82,15 @@ var (
 	digestForm     = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 )
 
+// declined is a value that cannot be taken, and why.
+func declined(hint, format string, args ...any) error {
+	return &problem{exit: exitInput, text: fmt.Sprintf(format, args...), hint: hint}
+}
+
 // parseImage reads REPOSITORY[:TAG]@sha256:DIGEST, with a tag that may also be given apart.
 func parseImage(arg, tag string) (spec.Image, error) {
 	refuse := func(hint, format string, args ...any) (spec.Image, error) {
-		return spec.Image{}, &problem{exit: exitInput, text: fmt.Sprintf(format, args...), hint: hint}
+		return spec.Image{}, declined(hint, format, args...)
 	}
 	m := imageRef.FindStringSubmatch(arg)
 	if m == nil || !repositoryForm.MatchString(m[1]) {
