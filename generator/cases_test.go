@@ -87,6 +87,8 @@ func unprovoked() map[diag.Code]string {
 		diag.KustomizeFails:  "would be a mistake of the generator's: tests of internal/check",
 		diag.PlaintextSecret: "would be a mistake of the generator's: tests of internal/check",
 		diag.TwoOwners:       "would be a mistake of the generator's: tests of internal/estate",
+		diag.Contract:        "is about a contract to import: scripts of cmd/zave",
+		diag.NotCarried:      "is about a contract to import: scripts of cmd/zave",
 	}
 }
 

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"slices"
 	"strconv"
@@ -49,7 +48,7 @@ func (a *app) askTenant(ctx context.Context, set *spec.Set, o *tenantOptions, gi
 			options = append(options, huh.NewOption(c.Name, c.Name))
 		}
 		second = append(second, huh.NewMultiSelect[string]().Title("Clusters").Description("where it runs; x chooses").
-			Options(options...).Value(&o.clusters).Validate(func(chosen []string) error {
+			Options(options...).Height(len(options)+2).Value(&o.clusters).Validate(func(chosen []string) error {
 			if len(chosen) == 0 {
 				return errors.New("choose at least one, with x")
 			}
@@ -134,7 +133,7 @@ func (a *app) ask(ctx context.Context, groups ...*huh.Group) error {
 	if a.colored(a.err) {
 		profile, theme = colorprofile.ANSI, huh.ThemeFunc(huh.ThemeBase16)
 	}
-	form := huh.NewForm(groups...).WithTheme(theme).WithWidth(a.err.columns()).WithProgramOptions(
+	form := huh.NewForm(groups...).WithTheme(theme).WithWidth(a.err.columns()-2).WithProgramOptions(
 		tea.WithInput(a.stdin), tea.WithOutput(a.stages.w), tea.WithColorProfile(profile), tea.WithoutSignalHandler())
 	err := form.RunWithContext(ctx)
 	if errors.Is(err, huh.ErrUserAborted) || ctx.Err() != nil {
@@ -171,13 +170,20 @@ func required(set *spec.Set, check func(*spec.Set, string) error) func(string) e
 	}
 }
 
-// plain puts a refusal and its hint into one line.
+// plain puts a refusal and its hint into one line; of one that is too long for a terminal, the half that fits. A page
+// with more lines than before is not cleared away whole.
 func plain(err error) error {
+	const most = 76
 	var p *problem
-	if errors.As(err, &p) && p.hint != "" {
-		return fmt.Errorf("%s: %s", p.text, p.hint)
+	if !errors.As(err, &p) {
+		return err
 	}
-	return err
+	for _, text := range []string{p.text + ": " + p.hint, p.text, p.hint} {
+		if n := len([]rune(text)); n <= most {
+			return errors.New(text)
+		}
+	}
+	return errors.New(string([]rune(p.text)[:most-1]) + "…")
 }
 
 func teams(set *spec.Set) (out []string) {
