@@ -121,6 +121,7 @@ func (a *app) command() *cobra.Command {
 		},
 	}
 	root.AddCommand(a.vetCommand(), a.buildCommand(), a.checkCommand(), a.diffCommand(), a.ackCommand(), a.promoteCommand(),
+		a.newCommand(), a.importCommand(),
 		a.hookCommand(), a.dbCommand(), a.explainCommand(), a.versionCommand(), a.completionCommand(), a.docsCommand())
 	root.AddCommand(a.ciCommand())
 	root.SetHelpCommand(a.helpCommand())
