@@ -12,6 +12,7 @@ import (
 	"github.com/zavestudios/zave/generator"
 	"github.com/zavestudios/zave/internal/diag"
 	"github.com/zavestudios/zave/internal/diff/reach"
+	"github.com/zavestudios/zave/internal/diff/report"
 	"github.com/zavestudios/zave/internal/load"
 	"github.com/zavestudios/zave/internal/object"
 )
@@ -78,6 +79,11 @@ func said(tb testing.TB, base, head []object.Object, cluster string) string {
 	r, err := reach.Compare(base, head)
 	if err != nil {
 		tb.Fatal(err)
+	}
+	for _, p := range r.Paths { // of all other namespaces the policies are known, and the mesh's say the same
+		if (p.Before == report.Unknown || p.After == report.Unknown) && !strings.HasPrefix(p.To, "kube-system/") {
+			tb.Errorf("nobody knows about %+v", p)
+		}
 	}
 	var b strings.Builder
 	for i, q := range r.Consequences {

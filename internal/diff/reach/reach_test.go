@@ -294,3 +294,18 @@ func TestSays(t *testing.T) {
 		})
 	}
 }
+
+// TestMeshRefuses has a path that the NetworkPolicies open and the mesh does not allow: nobody knows whether the pods have a
+// proxy.
+func TestMeshRefuses(t *testing.T) {
+	base := namespace("a", "zave.io/tenant: a") + namespace("b", "zave.io/tenant: b") + networkPolicy("a", "deny", deny) +
+		authorizationPolicy("a", "deny", "{}") + authorizationPolicy("a", "x", `{action: ALLOW, rules: [{from: [{source: {namespaces: [b]}}], to: [{operation: {ports: ["443"]}}]}]}`)
+	opened := networkPolicy("a", "from-b", strings.ReplaceAll(strings.Replace(from, "ports: [", "ports: [{port: 443}, ", 1), "NS", "b"))
+	r, err := Compare(documents(t, base), documents(t, base+opened))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := paths(r), "b → a: 443, denied → allowed\nb → a: 80, denied → unknown\n"; got != want {
+		t.Errorf("the paths are\n%snot\n%s", got, want)
+	}
+}
