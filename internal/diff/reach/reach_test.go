@@ -1,6 +1,7 @@
 package reach
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -307,5 +308,18 @@ func TestMeshRefuses(t *testing.T) {
 	}
 	if got, want := paths(r), "b → a: 443, denied → allowed\nb → a: 80, denied → unknown\n"; got != want {
 		t.Errorf("the paths are\n%snot\n%s", got, want)
+	}
+}
+
+// TestTooManyKinds has policies that tell more kinds of pods apart than can be compared: nothing is said to be closed.
+func TestTooManyKinds(t *testing.T) {
+	base := namespace("a", "zave.io/tenant: a") + namespace("b", "zave.io/tenant: b")
+	for i := range 13 {
+		base += networkPolicy("a", fmt.Sprintf("p%d", i), fmt.Sprintf(`{podSelector: {matchLabels: {k%d: v}}, policyTypes: [Ingress]}`, i))
+	}
+	got := compared(t, base, base+networkPolicy("a", "from-b", strings.ReplaceAll(from, "NS", "b")))
+	want := "path-opened: b → a, all ports perhaps opened, and others perhaps closed\npath-opened: everything → a, all ports perhaps opened, and others perhaps closed\n"
+	if got != want {
+		t.Errorf("it says\n%snot\n%s", got, want)
 	}
 }
