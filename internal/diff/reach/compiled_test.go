@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -11,6 +12,7 @@ import (
 	"github.com/zavestudios/zave/generator"
 	"github.com/zavestudios/zave/internal/diag"
 	"github.com/zavestudios/zave/internal/diff/reach"
+	"github.com/zavestudios/zave/internal/diff/report"
 	"github.com/zavestudios/zave/internal/load"
 	"github.com/zavestudios/zave/internal/object"
 )
@@ -77,6 +79,11 @@ func said(tb testing.TB, base, head []object.Object, cluster string) string {
 	r, err := reach.Compare(base, head)
 	if err != nil {
 		tb.Fatal(err)
+	}
+	for _, p := range r.Paths { // of all other namespaces the policies are known, and the mesh's say the same
+		if (p.Before == report.Unknown || p.After == report.Unknown) && !strings.HasPrefix(p.To, "kube-system/") {
+			tb.Errorf("nobody knows about %+v", p)
+		}
 	}
 	var b strings.Builder
 	for i, q := range r.Consequences {
@@ -197,12 +204,23 @@ path-opened: thehouseguy → redis/redis:6379 opened
 // TestLeftOut has the same said of two sides without the tenants that are the same.
 func TestLeftOut(t *testing.T) {
 	all := specs(t)
-	head := edited(t, all, "tenants/panchito/tenant.cue", "port:   8000", "port: 9000")
-	some := func(tenant string) bool { return tenant == "panchito" || tenant == "thehouseguy" }
-	for _, cluster := range []string{"sandbox", "aws"} {
-		whole, part := said(t, compile(t, all, nil), compile(t, head, nil), cluster), said(t, compile(t, all, some), compile(t, head, some), cluster)
-		if whole != part || whole == "" {
-			t.Errorf("%s\nand of a part\n%s", whole, part)
+	fewer := without(all, "tenants/rigoberta/")
+	for _, x := range []struct {
+		base, head fstest.MapFS
+		changed    []string // whom it changes, by their fingerprints: a tenant and whom it names
+	}{
+		{all, edited(t, all, "tenants/panchito/tenant.cue", "port:   8000", "port: 9000"), []string{"panchito", "thehouseguy"}},
+		{fewer, all, []string{"rigoberta"}},
+		{all, fewer, []string{"rigoberta"}},
+	} {
+		some := func(tenant string) bool { return slices.Contains(x.changed, tenant) }
+		base, head := compile(t, x.base, nil), compile(t, x.head, nil)
+		partBase, partHead := compile(t, x.base, some), compile(t, x.head, some)
+		for _, cluster := range []string{"sandbox", "aws"} {
+			whole, part := said(t, base, head, cluster), said(t, partBase, partHead, cluster)
+			if whole != part || whole == "" {
+				t.Errorf("%s\nand of a part\n%s", whole, part)
+			}
 		}
 	}
 }

@@ -54,101 +54,123 @@ type authorizations struct {
 	because          map[request][]object.ID
 }
 
-// meshPolicies is the AuthorizationPolicies of a namespace.
-type meshPolicies struct {
-	list    []*pair
-	changed []object.ID
-}
-
 // mesh compares what the mesh's AuthorizationPolicies let through (Istio, "Authorization Policy": what is denied is
 // refused; where anything is allowed, everything else is refused), and whether its proxies take plain text. What the
 // NetworkPolicies open or close is not said again, and what they refuse on both sides is not said at all.
 func mesh(w *web) error {
-	byNamespace := map[spaceKey]*meshPolicies{}
-	var keys []spaceKey
+	var last spaceKey
 	for _, p := range w.s.byKind["AuthorizationPolicy.security.istio.io"] {
 		k := spaceKey{p.Cluster, p.Namespace}
-		m := byNamespace[k]
-		if m == nil {
-			m = &meshPolicies{}
-			byNamespace[k] = m
-			keys = append(keys, k)
-		}
-		m.list = append(m.list, p)
-		if p.changed && !p.kept && !sameBody(p) {
-			m.changed = append(m.changed, p.ID)
-		}
-	}
-	for _, k := range keys {
-		if len(byNamespace[k].changed) == 0 {
+		if k == last || !p.changed || p.kept || sameBody(p) {
 			continue
 		}
-		var root []*pair
-		if m := byNamespace[spaceKey{k.cluster, rootNamespace}]; m != nil && k.name != rootNamespace {
-			root = m.list
-		}
-		if err := w.requests(w.space(k.cluster, k.name), byNamespace[k], root); err != nil {
+		last = k
+		if err := w.requests(w.space(k.cluster, k.name)); err != nil {
 			return err
 		}
 	}
 	return w.peers()
 }
 
-// requests says which requests to a namespace open and close.
-func (w *web) requests(n *space, m *meshPolicies, root []*pair) error {
-	if err := n.load(); err != nil {
-		return err
+// meshView is the AuthorizationPolicies that hold in a namespace, read.
+type meshView struct {
+	policies  [2][]readAuthorization
+	selectors []selector
+	changed   []object.ID
+}
+
+type readAuthorization struct {
+	*pair
+	*authorization
+	pods selector
+}
+
+// view reads the policies of a namespace and of the whole mesh.
+func (w *web) view(n *space) (*meshView, error) {
+	if n.mesh != nil {
+		return n.mesh, nil
 	}
-	type read struct {
-		*pair
-		*authorization
-		pods selector
+	n.mesh = &meshView{}
+	list := w.authorizations[spaceKey{n.cluster, n.name}]
+	for _, p := range list {
+		if p.changed && !p.kept && !sameBody(p) {
+			n.mesh.changed = append(n.mesh.changed, p.ID)
+		}
 	}
-	var policies [2][]read
-	var selectors []selector
-	for _, p := range slices.Concat(m.list, root) {
+	if n.name != rootNamespace {
+		list = slices.Concat(list, w.authorizations[spaceKey{n.cluster, rootNamespace}])
+	}
+	for _, p := range list {
 		for _, at := range [2]side{before, after} {
 			o, err := decode[authorization](p, at)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			if o != nil {
-				policies[at] = append(policies[at], read{p, o, newSelector(&o.Spec.Selector)})
-				selectors = append(selectors, policies[at][len(policies[at])-1].pods)
+				s := newSelector(&o.Spec.Selector)
+				n.mesh.policies[at] = append(n.mesh.policies[at], readAuthorization{p, o, s})
+				n.mesh.selectors = append(n.mesh.selectors, s)
 			}
 		}
 	}
-	kinds := newKinds("pods", selectors, n.own(ingress))
-	says := func(at side, own map[string]string) authorizations {
-		out := authorizations{map[request]ports{}, map[request]ports{}, map[request]ports{}, map[request][]object.ID{}}
-		limited := false
-		for _, p := range policies[at] {
-			if !p.pods.matches(own) || len(p.Spec.Targets) > 0 {
-				continue
-			}
-			into := out.allow
-			switch p.Spec.Action {
-			case "", "ALLOW":
-				limited = true
-			case "DENY":
-				into = out.deny
-			case "CUSTOM":
-				into = out.ask
-			default:
-				continue
-			}
-			for r, x := range p.requests() {
-				into[r] = into[r].or(x)
-				if slices.Contains(m.changed, p.ID) {
-					out.because[r] = append(out.because[r], p.ID)
-				}
+	return n.mesh, nil
+}
+
+// says gives what the policies say to pods with these labels.
+func (m *meshView) says(at side, own map[string]string) authorizations {
+	out := authorizations{map[request]ports{}, map[request]ports{}, map[request]ports{}, map[request][]object.ID{}}
+	limited := false
+	for _, p := range m.policies[at] {
+		if !p.pods.matches(own) || len(p.Spec.Targets) > 0 {
+			continue
+		}
+		into := out.allow
+		switch p.Spec.Action {
+		case "", "ALLOW":
+			limited = true
+		case "DENY":
+			into = out.deny
+		case "CUSTOM":
+			into = out.ask
+		default:
+			continue
+		}
+		for r, x := range p.requests() {
+			into[r] = into[r].or(x)
+			if slices.Contains(m.changed, p.ID) {
+				out.because[r] = append(out.because[r], p.ID)
 			}
 		}
-		if !limited {
-			out.allow[request{from: everybody, plain: true}] = everyPort()
-		}
-		return out
 	}
+	if !limited {
+		out.allow[request{from: everybody, plain: true}] = everyPort()
+	}
+	return out
+}
+
+// refused gives the ports on which the mesh's policies allow pods of another namespace nothing. Those that its proxies
+// keep to themselves are not among them (Istio, "Ports used by Istio"), and what is no TCP passes them by.
+func (m *meshView) refused(at side, own map[string]string, from string) ports {
+	a := m.says(at, own)
+	allowed := portRange(tcp, 15000, 15090).or(ofProtocol(udp)).or(ofProtocol(sctp))
+	for r, p := range a.allow {
+		if r.from == everybody || r.namespace == from || !r.plain {
+			allowed = allowed.or(p)
+		}
+	}
+	return everyPort().less(allowed)
+}
+
+// requests says which requests to a namespace open and close.
+func (w *web) requests(n *space) error {
+	if err := n.load(); err != nil {
+		return err
+	}
+	m, err := w.view(n)
+	if err != nil {
+		return err
+	}
+	kinds := newKinds("pods", m.selectors, n.own(ingress))
 	for _, o := range sides() {
 		w.opening = o[1]
 		type opened struct {
@@ -159,7 +181,7 @@ func (w *web) requests(n *space, m *meshPolicies, root []*pair) error {
 		}
 		groups := grouped(len(kinds.classes), func(i int) (string, []opened) {
 			own := kinds.classes[i]
-			was, is := says(o[0], own), says(o[1], own)
+			was, is := m.says(o[0], own), m.says(o[1], own)
 			var out []opened
 			add := func(r request, p ports, why string, because []object.ID) {
 				if p = p.and(w.noticed(n, own, r)); len(p) > 0 {

@@ -17,10 +17,13 @@ type spaceKey struct{ cluster, name string }
 
 // web is the namespaces and what is said of the paths between them.
 type web struct {
-	s       *state
-	b       *builder
-	spaces  map[spaceKey]*space
-	moving  map[*space]*moved
+	s      *state
+	b      *builder
+	spaces map[spaceKey]*space
+	moving map[*space]*moved
+	// authorizations are the AuthorizationPolicies.
+	authorizations map[spaceKey][]*pair
+
 	opening side // after: what the change opens; before: what it closes
 }
 
@@ -42,7 +45,11 @@ type route struct{ from, to *space }
 // Addresses are those outside of the cluster (networking/v1 IPBlock: pods' addresses are ephemeral). Where a network
 // plug-in lets blocks hold for pods as well, a way out to private addresses leads to these, too.
 func network(s *state, b *builder) error {
-	w := &web{s: s, b: b, spaces: map[spaceKey]*space{}}
+	w := &web{s: s, b: b, spaces: map[spaceKey]*space{}, authorizations: map[spaceKey][]*pair{}}
+	for _, p := range s.byKind["AuthorizationPolicy.security.istio.io"] {
+		k := spaceKey{p.Cluster, p.Namespace}
+		w.authorizations[k] = append(w.authorizations[k], p)
+	}
 	for _, p := range s.byKind["Namespace."] {
 		w.space(p.Cluster, p.Name).pair = p
 	}
@@ -87,7 +94,9 @@ func network(s *state, b *builder) error {
 			}
 		}
 		for _, r := range list {
-			w.between(r)
+			if err := w.between(r); err != nil {
+				return err
+			}
 		}
 		w.movements()
 	}
@@ -302,12 +311,12 @@ func (w *web) widened(n *space, d direction, own map[string]string) ports {
 }
 
 // between says what opens between two namespaces. Paths that the ends are widened by are left out.
-func (w *web) between(r route) {
+func (w *web) between(r route) error {
 	froms := newKinds("pods", r.from.own(egress), r.to.theirs(ingress, r.from))
 	tos := newKinds("pods", r.to.own(ingress), r.from.theirs(egress, r.to))
 	if n := len(froms.classes) * len(tos.classes); n == 0 || n > mostCells {
 		w.tooMany(r)
-		return
+		return nil
 	}
 	was, is := 1-w.opening, w.opening
 	type sideWays [2][]way
@@ -337,6 +346,13 @@ func (w *web) between(r route) {
 		}
 	}
 	rows := grouped(len(froms.classes), func(i int) (string, []transition) { return rowKey(cells[i]), cells[i] })
+	if len(rows) == 0 {
+		return nil
+	}
+	mesh, err := w.view(r.to)
+	if err != nil {
+		return err
+	}
 	for _, row := range rows {
 		columns := grouped(len(tos.classes), func(j int) (string, transition) {
 			if row.is[j].empty() {
@@ -366,13 +382,20 @@ func (w *web) between(r route) {
 				}
 				return true
 			}
+			refused := p
+			for k, in := range column.in {
+				if in {
+					refused = refused.and(mesh.refused(is, tos.classes[k], r.from.name))
+				}
+			}
 			for _, from := range froms.names(row.in, freeFrom) {
 				for _, to := range tos.names(column.in, freeTo) {
-					w.tell(r, from, to, column.is, because)
+					w.tell(r, from, to, column.is, refused, because)
 				}
 			}
 		}
 	}
+	return nil
 }
 
 // rowKey is the same for rows that are; empty for one in which nothing opens.
@@ -431,11 +454,18 @@ func (w *web) why(r route, known bool) string {
 }
 
 // tell says that a path opens or closes, one by one or with the namespace that comes or goes.
-func (w *web) tell(r route, from, to string, t transition, because func(ports) []object.ID) {
+func (w *web) tell(r route, from, to string, t transition, refused ports, because func(ports) []object.ID) {
+	known, other := w.why(r, true), w.why(r, false)
+	refused = refused.and(t.allowed)
 	for _, x := range []struct {
 		ports   ports
 		verdict report.Verdict
-	}{{t.allowed, report.Allowed}, {t.unknown, report.Unknown}} {
+		why     string
+	}{
+		{t.allowed.less(refused), report.Allowed, known},
+		{refused, report.Unknown, known + pick(w.opening == after, "; the mesh's do not", "; the mesh's did not") + ", where its proxy is in front of the pods"},
+		{t.unknown, report.Unknown, other},
+	} {
 		if len(x.ports) == 0 {
 			continue
 		}
@@ -449,7 +479,7 @@ func (w *web) tell(r route, from, to string, t transition, because func(ports) [
 		if w.moves(r, p, ids) {
 			continue
 		}
-		w.say(pathOpened, pathClosed, p, x.ports.at(p.To), w.why(r, x.verdict == report.Allowed), ids)
+		w.say(pathOpened, pathClosed, p, x.ports.at(p.To), x.why, ids)
 	}
 }
 

@@ -166,6 +166,7 @@ type space struct {
 	isRead   bool
 	labels   [2]map[string]string
 	changed  []object.ID // the objects whose change may open or close a path
+	mesh     *meshView   // nil until it is asked for
 }
 
 // known tells whether the policies are all there.

@@ -1,6 +1,7 @@
 package reach
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -292,5 +293,33 @@ func TestSays(t *testing.T) {
 				t.Errorf("its reverse says\n%snot\n%s", got, x.closes)
 			}
 		})
+	}
+}
+
+// TestMeshRefuses has a path that the NetworkPolicies open and the mesh does not allow: nobody knows whether the pods have a
+// proxy.
+func TestMeshRefuses(t *testing.T) {
+	base := namespace("a", "zave.io/tenant: a") + namespace("b", "zave.io/tenant: b") + networkPolicy("a", "deny", deny) +
+		authorizationPolicy("a", "deny", "{}") + authorizationPolicy("a", "x", `{action: ALLOW, rules: [{from: [{source: {namespaces: [b]}}], to: [{operation: {ports: ["443"]}}]}]}`)
+	opened := networkPolicy("a", "from-b", strings.ReplaceAll(strings.Replace(from, "ports: [", "ports: [{port: 443}, ", 1), "NS", "b"))
+	r, err := Compare(documents(t, base), documents(t, base+opened))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := paths(r), "b → a: 443, denied → allowed\nb → a: 80, denied → unknown\n"; got != want {
+		t.Errorf("the paths are\n%snot\n%s", got, want)
+	}
+}
+
+// TestTooManyKinds has policies that tell more kinds of pods apart than can be compared: nothing is said to be closed.
+func TestTooManyKinds(t *testing.T) {
+	base := namespace("a", "zave.io/tenant: a") + namespace("b", "zave.io/tenant: b")
+	for i := range 13 {
+		base += networkPolicy("a", fmt.Sprintf("p%d", i), fmt.Sprintf(`{podSelector: {matchLabels: {k%d: v}}, policyTypes: [Ingress]}`, i))
+	}
+	got := compared(t, base, base+networkPolicy("a", "from-b", strings.ReplaceAll(from, "NS", "b")))
+	want := "path-opened: b → a, all ports perhaps opened, and others perhaps closed\npath-opened: everything → a, all ports perhaps opened, and others perhaps closed\n"
+	if got != want {
+		t.Errorf("it says\n%snot\n%s", got, want)
 	}
 }

@@ -62,7 +62,7 @@ const (
 func Rules() []Rule {
 	return []Rule{
 		{hostStolen, "A host leads to another tenant than before, or to a second one."},
-		{isolationLost, "No policy isolates some pods any more: everything may reach them, or be reached by them."},
+		{isolationLost, "No policy isolates some pods any more, or some new ones at all: everything may reach them, or be reached by them."},
 		{rightEverybody, "Everybody gets a right, or everybody who has logged in, or every service account."},
 		{rightEscalates, "Somebody gets a right that leads to more than it says: to Secrets, to other identities, or to giving rights."},
 		{egressWorld, "A way out to all of the internet, or a good part of it, opens."},
