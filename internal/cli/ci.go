@@ -343,9 +343,13 @@ func (c *ciRun) tell(o diffOptions) error {
 
 // format is how the diff is printed.
 func (c *ciRun) format() format.Options {
-	return format.Options{
+	fo := format.Options{
 		Version: version, FailOn: c.o.failOn, Source: c.found.source, Mask: leak.Mask, Describe: describeRule,
 	}
+	if c.p.repo != "" {
+		fo.Repo = strings.TrimSuffix(c.p.repo+"/"+strings.TrimPrefix(c.prefix, "."), "/")
+	}
+	return fo
 }
 
 // plain is diagnostics as text without colour.

@@ -60,9 +60,6 @@ func (c *ciRun) markdown(marker string, limit int) (string, error) {
 	}
 	fo := c.format()
 	fo.Limit, fo.Marker = limit, strings.TrimSuffix(b.String(), "\n")
-	if c.p.repo != "" {
-		fo.Repo = strings.TrimSuffix(c.p.repo+"/"+strings.TrimPrefix(c.prefix, "."), "/")
-	}
 	var out bytes.Buffer
 	err := format.Print(&out, format.Markdown, c.found.report, fo)
 	return out.String(), err

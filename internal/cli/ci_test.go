@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/santhosh-tekuri/jsonschema/v6"
 	"sigs.k8s.io/yaml"
 
 	"github.com/zavestudios/zave/internal/diag"
@@ -119,6 +120,18 @@ func TestCIFiles(t *testing.T) {
 	joined, err := joinSARIF(a, b)
 	if err != nil {
 		t.Fatal(err)
+	}
+	compiler := jsonschema.NewCompiler()
+	schema, err := compiler.Compile(filepath.Join("..", "diff", "format", "testdata", "sarif-schema-2.1.0.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(joined))
+	if err == nil {
+		err = schema.Validate(doc)
+	}
+	if err != nil {
+		t.Error(err)
 	}
 	var log dialect.SARIF
 	if err := json.Unmarshal(joined, &log); err != nil {
