@@ -12,7 +12,7 @@ import (
 // (Kubernetes, "Configure Service Accounts for Pods"), and credentials to pull images with. What a namespace that comes
 // or goes has is left out.
 func accounts(s *state, b *builder) error {
-	a := &accountLook{s: s, b: b, tokens: map[tokenKey]bool{}, pulls: map[spaceKey][2]map[string]bool{}}
+	a := &accountLook{s: s, b: b, tokens: map[tokenKey]bool{}}
 	for _, p := range s.byKind["ServiceAccount."] {
 		if !p.changed || p.kept || s.moves(p.Cluster, p.Namespace) || sameBody(p) {
 			continue
@@ -39,8 +39,7 @@ func accounts(s *state, b *builder) error {
 type accountLook struct {
 	s      *state
 	b      *builder
-	tokens map[tokenKey]bool               // what has been said of accounts
-	pulls  map[spaceKey][2]map[string]bool // the pull secrets that a namespace's accounts have
+	tokens map[tokenKey]bool // what has been said of accounts
 }
 
 type tokenKey struct{ cluster, namespace, account, rule string }
@@ -79,7 +78,8 @@ func (a *accountLook) account(p *pair) error {
 			have[at] = pullNames(o.ImagePullSecrets)
 		}
 	}
-	return a.pull(p, have)
+	a.pull(p, have)
+	return nil
 }
 
 func (a *accountLook) runner(x changedRunner) error {
@@ -103,7 +103,8 @@ func (a *accountLook) runner(x changedRunner) error {
 		have[at] = pullNames(pod.ImagePullSecrets)
 	}
 	a.token(x.pair, mounted[before], mounted[after], name)
-	return a.pull(x.pair, have)
+	a.pull(x.pair, have)
+	return nil
 }
 
 // token says that pods get a token or do not any more, once for an account and all that use it.
@@ -123,22 +124,14 @@ func (a *accountLook) token(p *pair, was, is bool, account string) {
 	a.b.add(c, p.Namespace+"/"+p.Name, p.Cluster, a.s.tenantOfID(p.ID), p.ID)
 }
 
-// pull says which pull secrets are new, or gone. One that comes has what others of its namespace had, and takes away what
-// others keep, without a word.
-func (a *accountLook) pull(p *pair, have [2][]string) error {
+// pull says which pull secrets are new, or gone, for what is there on both sides: what comes or goes has them with the rest
+// of it.
+func (a *accountLook) pull(p *pair, have [2][]string) {
+	if p.is[before] == nil || p.is[after] == nil {
+		return
+	}
 	for _, o := range sides() {
-		list := without(have[o[1]], have[o[0]])
-		if len(list) == 0 {
-			continue
-		}
-		if p.is[o[0]] == nil {
-			all, err := a.namespacePulls(p)
-			if err != nil {
-				return err
-			}
-			list = slices.DeleteFunc(list, func(name string) bool { return all[o[0]][name] })
-		}
-		for _, name := range list {
+		for _, name := range without(have[o[1]], have[o[0]]) {
 			c := consequence{pullOpened, p.Kind, "able to pull images with Secret " + name, "its registry lets in whoever has these credentials"}
 			if o[1] == before {
 				c.rule, c.text = pullClosed, "no longer able to pull images with Secret "+name
@@ -146,33 +139,6 @@ func (a *accountLook) pull(p *pair, have [2][]string) error {
 			a.b.add(c, p.Namespace+"/"+p.Name, p.Cluster, a.s.tenantOfID(p.ID), p.ID)
 		}
 	}
-	return nil
-}
-
-func (a *accountLook) namespacePulls(p *pair) ([2]map[string]bool, error) {
-	k := spaceKey{p.Cluster, p.Namespace}
-	if out, ok := a.pulls[k]; ok {
-		return out, nil
-	}
-	out := [2]map[string]bool{{}, {}}
-	for _, q := range a.s.byKind["ServiceAccount."] {
-		if q.Cluster != p.Cluster || q.Namespace != p.Namespace {
-			continue
-		}
-		for _, at := range [2]side{before, after} {
-			o, err := decode[corev1.ServiceAccount](q, at)
-			if err != nil {
-				return out, err
-			}
-			if o != nil {
-				for _, name := range pullNames(o.ImagePullSecrets) {
-					out[at][name] = true
-				}
-			}
-		}
-	}
-	a.pulls[k] = out
-	return out, nil
 }
 
 func pullNames(list []corev1.LocalObjectReference) (out []string) {
