@@ -1,6 +1,8 @@
 package gitrepo
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,24 +32,35 @@ func (r *Repo) Tip(branch string) (h Hash, name string, ok bool, err error) {
 	return h, strings.TrimPrefix(last, "refs/heads/"), ok, err
 }
 
-// Branches lists the branches that have a commit, sorted.
+// Branches lists the branches, sorted. Locks, which others may hold meanwhile, are not among them.
 func (r *Repo) Branches() ([]string, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	refs, err := r.refs.IterReferences()
+	var out []string
+	top := filepath.Join(r.commonDir, "refs", "heads")
+	err := filepath.WalkDir(top, func(name string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) { // it is gone since
+			return nil
+		}
+		if err != nil || d.IsDir() || strings.HasSuffix(name, ".lock") {
+			return err
+		}
+		branch, err := filepath.Rel(top, name)
+		out = append(out, filepath.ToSlash(branch))
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	defer refs.Close()
-	var out []string
-	err = refs.ForEach(func(ref *plumbing.Reference) error {
-		if name, ok := strings.CutPrefix(string(ref.Name()), "refs/heads/"); ok {
-			out = append(out, name)
+	packed, err := os.ReadFile(filepath.Join(r.commonDir, "packed-refs"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	for line := range strings.Lines(string(packed)) {
+		if _, branch, ok := strings.Cut(strings.TrimSpace(line), " refs/heads/"); ok && line[0] != '#' {
+			out = append(out, branch)
 		}
-		return nil
-	})
+	}
 	slices.Sort(out)
-	return out, err
+	return slices.Compact(out), nil
 }
 
 // CheckedOut gives the work tree's git directory in which a branch is checked out; empty where it is in none.

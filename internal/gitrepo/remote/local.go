@@ -80,7 +80,15 @@ func (l *local) damaged(err error) error {
 	return fail(ErrCorrupt, "'git fsck' in it says what is wrong", "%s is damaged: %s", l.at.text, diag.Visible(err.Error()))
 }
 
-func (l *local) fetch(_ context.Context, tip Hash) (*Snapshot, error) {
+func (l *local) fetch(ctx context.Context, branch string, _ int) (*Snapshot, error) {
+	t, err := l.tips(ctx, branch)
+	if err != nil {
+		return nil, err
+	}
+	tip, err := t.tip(l.at, branch)
+	if err != nil {
+		return nil, err
+	}
 	repo, err := l.open()
 	if err != nil {
 		return nil, err
@@ -90,10 +98,6 @@ func (l *local) fetch(_ context.Context, tip Hash) (*Snapshot, error) {
 		repo.Close()
 	}
 	return s, err
-}
-
-func (l *local) history(ctx context.Context, tip Hash, _ int) (*Snapshot, error) {
-	return l.fetch(ctx, tip)
 }
 
 func (l *local) push(ctx context.Context, branch string, old Hash, c *Commit) error {

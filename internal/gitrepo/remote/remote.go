@@ -49,10 +49,8 @@ type Remote struct {
 type backend interface {
 	// tips gives the branches of the repository, or at least the one that is asked for and whether there are others.
 	tips(ctx context.Context, branch string) (tips, error)
-	// fetch reads a commit that is the tip of a branch.
-	fetch(ctx context.Context, tip Hash) (*Snapshot, error)
-	// history reads a branch's tip and commits behind it, at most depth.
-	history(ctx context.Context, tip Hash, depth int) (*Snapshot, error)
+	// fetch reads a branch's tip, and of its history that many commits at least, where it has as many.
+	fetch(ctx context.Context, branch string, depth int) (*Snapshot, error)
 	// push moves a branch. An error that is ErrInterrupted or ErrDeclined leaves it open why.
 	push(ctx context.Context, branch string, old Hash, c *Commit) error
 }
@@ -106,27 +104,31 @@ func (r *Remote) Head(ctx context.Context, branch string) (Hash, error) {
 	if err != nil {
 		return Hash{}, err
 	}
+	return t.tip(r.at, branch)
+}
+
+// tip gives a branch's commit; see Head for the errors.
+func (t tips) tip(at address, branch string) (Hash, error) {
 	h, ok := t.of[branch]
 	switch {
 	case ok:
 		return h, nil
 	case len(t.of) == 0:
-		return Hash{}, fail(ErrEmpty, "", "%s has no commits yet", r)
+		return Hash{}, fail(ErrEmpty, "publish to it for a first commit", "%s has no commits yet", at.text)
 	}
 	hint := "give a branch that it has"
 	if t.first != "" {
 		hint += ", such as " + diag.Visible(t.first)
 	}
-	return Hash{}, fail(ErrNoBranch, hint, "%s has no branch %s", r, branch)
+	return Hash{}, fail(ErrNoBranch, hint, "%s has no branch %s", at.text, branch)
 }
 
 // Fetch reads the commit that a branch is at; see Head for the errors. Close what it gives.
 func (r *Remote) Fetch(ctx context.Context, branch string) (*Snapshot, error) {
-	tip, err := r.Head(ctx, branch)
-	if err != nil {
+	if err := checkBranch(branch); err != nil {
 		return nil, err
 	}
-	return r.backend.fetch(ctx, tip)
+	return r.backend.fetch(ctx, branch, 1)
 }
 
 // Push moves a branch from the commit that it was seen at to a new one; old is zero for a branch that is to be made.
@@ -170,16 +172,17 @@ func (r *Remote) Landed(ctx context.Context, branch string, commit Hash) (bool, 
 		return err == nil, err
 	}
 	const depth = 50 // others have pushed in the minutes since
-	s, err := r.backend.history(ctx, tip, depth)
+	s, err := r.backend.fetch(ctx, branch, depth)
 	if err != nil {
 		return false, err
 	}
 	defer s.Close()
 	found := false
-	return found, s.walk(tip, depth, func(h Hash, _ *Head) bool {
+	err = s.walk(s.Hash, depth, func(h Hash) bool {
 		found = found || h == commit
 		return !found
 	})
+	return found, err
 }
 
 func (r *Remote) raced(branch string) error { return raced(r.at, branch) }

@@ -50,7 +50,7 @@ func (k SignKey) Signer() (Signer, error) {
 	if bytes.Contains(data, []byte("-----BEGIN PGP PRIVATE KEY BLOCK-----")) {
 		return k.openPGP(data)
 	}
-	if public, _, _, _, err := ssh.ParseAuthorizedKey(data); err == nil {
+	if public, _, options, _, err := ssh.ParseAuthorizedKey(data); err == nil && len(options) == 0 {
 		return &agentSigner{public, k}, nil
 	}
 	key, err := ssh.ParsePrivateKey(data)

@@ -43,8 +43,9 @@ type Head struct {
 type Snapshot struct {
 	Head
 
-	at   address
-	wire *wire // where more is fetched from; nil: all is here
+	at     address
+	wire   *wire  // where more is fetched from; nil: all is here
+	branch string // of that
 
 	mu    sync.Mutex
 	repo  *gitrepo.Repo
@@ -313,24 +314,21 @@ func parsePerson(s string) Person {
 	return p
 }
 
-// walk goes through a commit and those behind it that are here, until f gives false, through most of them at most.
-func (s *Snapshot) walk(from Hash, most int, f func(Hash, *Head) bool) error {
+// walk goes through a commit and those behind it, as far as they are here and that many at most, until f gives false.
+func (s *Snapshot) walk(from Hash, most int, f func(Hash) bool) error {
 	seen, queue := map[Hash]bool{from: true}, []Hash{from}
 	for n := 0; n < most && len(queue) > 0; n++ {
 		h := queue[0]
 		queue = queue[1:]
-		if !s.has(h) { // behind the end of what was fetched
-			if !f(h, nil) {
-				return nil
-			}
+		if !f(h) {
+			return nil
+		}
+		if !s.has(h) { // it is behind the end of what was fetched
 			continue
 		}
 		c, err := s.commit(h)
 		if err != nil {
 			return err
-		}
-		if !f(h, c) {
-			return nil
 		}
 		for _, p := range c.Parents {
 			if !seen[p] {
@@ -355,10 +353,13 @@ func (s *Snapshot) LastChange(ctx context.Context, paths []string) (map[string]*
 	past := s
 	if s.wire != nil {
 		var err error
-		if past, err = s.wire.history(ctx, s.Hash, depth); err != nil {
+		if past, err = s.wire.fetch(ctx, s.branch, depth); err != nil {
 			return nil, err
 		}
 		defer past.Close()
+		if past.Hash != s.Hash {
+			return nil, raced(s.at, s.branch)
+		}
 	}
 	out := map[string]*Head{}
 	for _, p := range paths {

@@ -126,15 +126,9 @@ func (w *wire) tips(ctx context.Context, _ string) (tips, error) {
 	return branches(adv), x.Close()
 }
 
-func (w *wire) fetch(ctx context.Context, tip Hash) (*Snapshot, error) {
-	return w.snapshot(ctx, tip, 1)
-}
-
-func (w *wire) history(ctx context.Context, tip Hash, depth int) (*Snapshot, error) {
-	return w.snapshot(ctx, tip, depth)
-}
-
-func (w *wire) snapshot(ctx context.Context, tip Hash, depth int) (s *Snapshot, err error) {
+// fetch reads the branch's tip. The server is asked for it within the exchange in which it says what that is: a moment
+// later, it may have moved on and give it no more.
+func (w *wire) fetch(ctx context.Context, branch string, depth int) (s *Snapshot, err error) {
 	dir, err := scratch()
 	if err != nil {
 		return nil, explain(err, w.at.text)
@@ -144,7 +138,11 @@ func (w *wire) snapshot(ctx context.Context, tip Hash, depth int) (s *Snapshot, 
 			os.RemoveAll(dir)
 		}
 	}()
-	whole, err := w.receive(ctx, dir, []Hash{tip}, depth, packp.FilterBlobNone())
+	var tip Hash
+	whole, err := w.receive(ctx, dir, depth, packp.FilterBlobNone(), func(t tips) ([]Hash, error) {
+		tip, err = t.tip(w.at, branch)
+		return []Hash{tip}, err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +154,7 @@ func (w *wire) snapshot(ctx context.Context, tip Hash, depth int) (s *Snapshot, 
 		repo.Close()
 		return nil, err
 	}
-	s.wire, s.dir, s.whole = w, dir, whole
+	s.wire, s.dir, s.branch, s.whole = w, dir, branch, whole
 	return s, nil
 }
 
@@ -167,9 +165,14 @@ func openScratch(dir string) (*gitrepo.Repo, error) {
 // more fetches blobs of a snapshot, whose lock is held: those alone, or all of its commit where the server does not let
 // objects be asked for by name.
 func (w *wire) more(ctx context.Context, s *Snapshot, blobs []Hash) error {
-	_, err := w.receive(ctx, s.dir, blobs, 0, "")
+	_, err := w.receive(ctx, s.dir, 0, "", func(tips) ([]Hash, error) { return blobs, nil })
 	if errors.Is(err, errNotByName) {
-		_, err = w.receive(ctx, s.dir, []Hash{s.Hash}, 1, "")
+		_, err = w.receive(ctx, s.dir, 1, "", func(t tips) ([]Hash, error) {
+			if t.of[s.branch] != s.Hash {
+				return nil, raced(w.at, s.branch)
+			}
+			return []Hash{s.Hash}, nil
+		})
 		s.whole = err == nil
 	}
 	if err != nil {
@@ -188,12 +191,18 @@ var errNotByName = errors.New("the server gives no objects by name")
 
 // receive fetches objects into a git directory, and tells whether all below them came, or what the filter let through.
 // A depth of 0 asks for single objects, which are not the tips of branches.
-func (w *wire) receive(ctx context.Context, dir string, wants []Hash, depth int, filter packp.Filter) (whole bool, err error) {
+func (w *wire) receive(
+	ctx context.Context, dir string, depth int, filter packp.Filter, choose func(tips) ([]Hash, error),
+) (whole bool, err error) {
 	x, adv, err := w.start(ctx, uploadPack)
 	if err != nil {
 		return false, err
 	}
 	defer x.Close()
+	wants, err := choose(branches(adv))
+	if err != nil {
+		return false, err
+	}
 	caps := adv.Capabilities
 	req := packp.NewUploadRequest()
 	for _, c := range []capability.Capability{capability.OFSDelta, capability.NoProgress, capability.Sideband64k, capability.Shallow} {
@@ -233,7 +242,10 @@ func (w *wire) receive(ctx context.Context, dir string, wants []Hash, depth int,
 			if depth == 0 {
 				return errNotByName
 			}
-			return fail(ErrUnreachable, "try again: the branch may just have moved", "%s says: %s", w.at.text, said(line.Text, w.secrets))
+			if strings.Contains(line.Text, "not our ref") { // over HTTP, the server forgets what it has just said
+				return fail(ErrRaced, "run it again", "a branch of %s was changed while it was read", w.at.text)
+			}
+			return fail(ErrUnreachable, "look at the server", "%s says: %s", w.at.text, said(line.Text, w.secrets))
 		}
 		return explain(err, w.at.text)
 	}
