@@ -218,8 +218,12 @@ func TestRefused(t *testing.T) {
 		"sent": func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "https://elsewhere.invalid/x/info/refs", http.StatusFound)
 		},
-		"sick": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "down\n\x1b[1mfor "+testToken, http.StatusServiceUnavailable) },
-		"not":  func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "remote: Permission denied\n", http.StatusForbidden) },
+		"sick": func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "down\n\x1b[1mfor "+testToken, http.StatusServiceUnavailable)
+		},
+		"not": func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "remote: Permission denied\n", http.StatusForbidden)
+		},
 		"loop": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.String(), http.StatusFound) },
 		"other": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/x-git-upload-pack-advertisement")

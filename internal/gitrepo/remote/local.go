@@ -1,7 +1,7 @@
 package remote
 
 import (
-	"bytes"
+	"bufio"
 	"compress/zlib"
 	"context"
 	"errors"
@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/format/idxfile"
 
 	"github.com/zavestudios/zave/internal/diag"
 	"github.com/zavestudios/zave/internal/gitrepo"
@@ -293,18 +294,29 @@ func storeLoose(gitDir string, o object) (string, error) {
 	if err := os.Mkdir(dir, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
 		return dir, err
 	}
-	f, err := os.CreateTemp(dir, "tmp_obj_") // git clears away what is called so
+	return dir, storeFile(dir, "tmp_obj_", func(w io.Writer) (string, error) {
+		z := zlib.NewWriter(w)
+		if _, err := fmt.Fprintf(z, "%s %d\x00", o.kind, len(o.data)); err != nil {
+			return "", err
+		}
+		if _, err := z.Write(o.data); err != nil {
+			return "", err
+		}
+		return name[2:], z.Close()
+	})
+}
+
+// storeFile writes a file that nobody changes any more, whole or not at all. What writes it also names it.
+func storeFile(dir, temporary string, write func(io.Writer) (string, error)) error {
+	f, err := os.CreateTemp(dir, temporary) // git clears away what is called so
 	if err != nil {
-		return dir, err
+		return err
 	}
 	defer os.Remove(f.Name())
-	z := zlib.NewWriter(f)
-	_, err = fmt.Fprintf(z, "%s %d\x00", o.kind, len(o.data))
+	buffered := bufio.NewWriter(f)
+	name, err := write(buffered)
 	if err == nil {
-		_, err = z.Write(o.data)
-	}
-	if err == nil {
-		err = z.Close()
+		err = buffered.Flush()
 	}
 	if err == nil {
 		err = f.Chmod(0o444)
@@ -315,35 +327,41 @@ func storeLoose(gitDir string, o object) (string, error) {
 	if e := f.Close(); err == nil {
 		err = e
 	}
-	if err == nil {
-		err = os.Rename(f.Name(), filepath.Join(dir, name[2:]))
+	if err != nil {
+		return err
 	}
-	return dir, err
+	return os.Rename(f.Name(), filepath.Join(dir, name))
 }
 
-// storePack writes all of them into one pack.
+// storePack writes all of them into one pack. Its index comes last: without that, the pack is not looked at.
 func (c *Commit) storePack(gitDir string) error {
-	var b bytes.Buffer
-	if err := c.pack(&b, false); err != nil {
-		return err
-	}
-	name := plumbing.Hash(b.Bytes()[b.Len()-len(Hash{}):]).String()
-	if err := packStore(gitDir, func(w io.Writer) error {
-		_, err := w.Write(b.Bytes())
-		return err
-	}); err != nil {
-		return err
-	}
 	dir := filepath.Join(gitDir, "objects", "pack")
-	for _, suffix := range []string{".pack", ".idx"} {
-		f, err := os.Open(filepath.Join(dir, "pack-"+name+suffix))
-		if err == nil {
-			err = f.Sync()
-			f.Close()
-		}
+	if err := os.Mkdir(dir, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	w := new(idxfile.Writer)
+	if err := w.OnHeader(uint32(len(c.objects))); err != nil {
+		return err
+	}
+	var name Hash
+	err := storeFile(dir, "tmp_pack_", func(to io.Writer) (string, error) {
+		var err error
+		name, err = c.pack(to, false, func(h Hash, offset int64, crc uint32) { w.Add(plumbing.Hash(h), uint64(offset), crc) })
+		return "pack-" + name.String() + ".pack", errors.Join(err, w.OnFooter(plumbing.Hash(name)))
+	})
+	if err != nil {
+		return err
+	}
+	err = storeFile(dir, "tmp_idx_", func(to io.Writer) (string, error) {
+		index, err := w.Index()
 		if err != nil {
-			return err
+			return "", err
 		}
+		_, err = idxfile.NewEncoder(to).Encode(index)
+		return "pack-" + name.String() + ".idx", err
+	})
+	if err != nil {
+		return errors.Join(err, os.Remove(filepath.Join(dir, "pack-"+name.String()+".pack")))
 	}
 	return syncDir(dir)
 }

@@ -5,6 +5,7 @@ import (
 	"compress/zlib"
 	"crypto/sha1"
 	"encoding/binary"
+	"hash/crc32"
 	"io"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -20,16 +21,19 @@ type object struct {
 	from []byte // the content of that
 }
 
-// pack writes the commit's objects as gitformat-pack(5) says. A thin one has, of a big directory that changed a
-// little, the difference alone.
-func (c *Commit) pack(to io.Writer, thin bool) error {
+// pack writes the commit's objects as gitformat-pack(5) says, and gives the pack's name. A thin one has, of a big
+// directory that changed a little, the difference alone. Each object's place and checksum are noted, if note is not nil.
+func (c *Commit) pack(to io.Writer, thin bool, note func(h Hash, offset int64, crc uint32)) (Hash, error) {
 	sum := sha1.New()
 	w := io.MultiWriter(to, sum)
-	head := binary.BigEndian.AppendUint32([]byte("PACK"), packfile.VersionSupported)
-	if _, err := w.Write(binary.BigEndian.AppendUint32(head, uint32(len(c.objects)))); err != nil {
-		return err
+	b := binary.BigEndian.AppendUint32([]byte("PACK"), packfile.VersionSupported)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(c.objects)))
+	if _, err := w.Write(b); err != nil {
+		return Hash{}, err
 	}
-	z := zlib.NewWriter(io.Discard)
+	offset := int64(len(b))
+	var one bytes.Buffer
+	z := zlib.NewWriter(&one)
 	for _, o := range c.objects {
 		kind, data := o.kind, o.data
 		if thin && !o.base.IsZero() {
@@ -37,23 +41,29 @@ func (c *Commit) pack(to io.Writer, thin bool) error {
 				kind, data = plumbing.REFDeltaObject, d
 			}
 		}
-		head := entryHeader(kind, len(data))
+		one.Reset()
+		one.Write(entryHeader(kind, len(data)))
 		if kind == plumbing.REFDeltaObject {
-			head = append(head, o.base[:]...)
+			one.Write(o.base[:])
 		}
-		if _, err := w.Write(head); err != nil {
-			return err
-		}
-		z.Reset(w)
+		z.Reset(&one)
 		if _, err := z.Write(data); err != nil {
-			return err
+			return Hash{}, err
 		}
 		if err := z.Close(); err != nil {
-			return err
+			return Hash{}, err
+		}
+		if note != nil {
+			note(o.hash, offset, crc32.ChecksumIEEE(one.Bytes()))
+		}
+		offset += int64(one.Len())
+		if _, err := w.Write(one.Bytes()); err != nil {
+			return Hash{}, err
 		}
 	}
-	_, err := io.Copy(to, bytes.NewReader(sum.Sum(nil)))
-	return err
+	name := Hash(sum.Sum(nil))
+	_, err := to.Write(name[:])
+	return name, err
 }
 
 // entryHeader is an object's type and size: four bits of the size, and then seven a byte, the lowest first.

@@ -309,7 +309,7 @@ func (w *wire) push(ctx context.Context, branch string, old Hash, c *Commit) err
 	if err := req.Encode(&request); err != nil {
 		return err
 	}
-	if err := c.pack(&request, !caps.Supports("no-thin")); err != nil {
+	if _, err := c.pack(&request, !caps.Supports("no-thin"), nil); err != nil {
 		return err
 	}
 	messages := &limited{most: 64 << 10}
