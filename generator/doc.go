@@ -59,6 +59,11 @@
 //	internal/leak          secrets in what is about to be committed
 //	internal/forge         comments on pull requests
 //
+// # Publishing
+//
+// internal/gitrepo/remote reads the head of a branch in the GitOps repository, over https, ssh or a path, makes a commit
+// of the files that change in memory, and pushes it if the branch is still where it was.
+//
 // # What is kept from one run to the next
 //
 // In the user's cache directory, by internal/reuse, and never as the truth: which files the last build left; specs as

@@ -4,10 +4,11 @@
 // Objects, references and configuration are read through go-git. The index is read and written here: go-git's encoder
 // loses every extension, and what a hook writes back must be what git left there, but for the files that it stages.
 //
-// Invariants: it is the only importer of go-git; nothing is fetched, and no configuration is written; a branch is moved
-// under git's own lock, by one commit on top of the one that it is at; an index is replaced whole, under git's own lock,
-// or not at all; a file of the work tree is written only where what stands there is what the index has; what is not
-// understood (another object format, reference storage, index extension) is an error, never a guess.
+// Invariants: it and its package remote are the only importers of go-git; nothing is fetched here, which remote does, and
+// no configuration is written; a branch is moved under git's own lock, by one commit on top of the one that it is at; an
+// index is replaced whole, under git's own lock, or not at all; a file of the work tree is written only where what stands
+// there is what the index has; what is not understood (another object format, reference storage, index extension) is an
+// error, never a guess.
 package gitrepo
 
 import (
