@@ -116,6 +116,9 @@ type publication struct {
 
 	author, committer remote.Person
 	sign              remote.Signer
+
+	relations map[string]publish.Relation // of commits of the specs
+	kept      []string                    // such commits, of which parts stay that ours do not come from
 }
 
 // publish is the command.
@@ -129,7 +132,7 @@ func (a *app) publish(ctx context.Context, o publishOptions) error {
 			*file = filepath.Join(o.from, *file)
 		}
 	}
-	p := &publication{options: o}
+	p := &publication{options: o, relations: map[string]publish.Relation{}}
 	if p.platform, err = a.openPlatform(); err != nil {
 		return err
 	}
@@ -430,26 +433,34 @@ func sideOf(ctx context.Context, s *remote.Snapshot) (publish.Side, error) {
 
 // published is what a commit in the GitOps repository says of the specs that it was made of.
 type published struct {
-	repo, commit string
-	when         time.Time
-	by           remote.Hash
+	commit string    // of the specs
+	kept   []string  // commits of the specs that parts were left of which the former does not come from
+	when   time.Time // the specs were committed
 }
 
-const sourceTrailer = "Zave-Source: "
+const (
+	sourceTrailer = "Zave-Source: "
+	keptTrailer   = "Zave-Source-Kept: "
+)
 
-// publishedBy reads the trailer of a commit.
-func publishedBy(h *remote.Head) (published, bool) {
-	_, last, ok := cutLast(strings.TrimRight(h.Message, "\n"), "\n\n")
-	if !ok {
-		return published{}, false
-	}
+// publishedBy reads the trailers of a commit; nil where it has none.
+func publishedBy(h *remote.Head) *published {
+	_, last, _ := cutLast(strings.TrimRight(h.Message, "\n"), "\n\n")
+	p := &published{when: h.Author.When}
 	for line := range strings.Lines(last) {
-		if value, ok := strings.CutPrefix(strings.TrimSpace(line), sourceTrailer); ok {
-			repo, commit, ok := cutLast(value, "@")
-			return published{repo, commit, h.Author.When, h.Hash}, ok && len(commit) == 40
+		line = strings.TrimSpace(line)
+		if value, ok := strings.CutPrefix(line, sourceTrailer); ok {
+			_, p.commit, _ = cutLast(value, "@")
+		}
+		if value, ok := strings.CutPrefix(line, keptTrailer); ok {
+			_, commit, _ := cutLast(value, "@")
+			p.kept = append(p.kept, commit)
 		}
 	}
-	return published{}, false
+	if p.commit == "" {
+		return nil
+	}
+	return p
 }
 
 // cutLast cuts at the last separator.
@@ -460,100 +471,168 @@ func cutLast(s, sep string) (before, after string, ok bool) {
 	return s, "", false
 }
 
-// knows gives the commit that a publication is of, where it is here.
-func (p *publication) knows(by published) (*gitrepo.Commit, error) {
-	raw, err := hex.DecodeString(by.commit)
-	if err != nil || len(raw) != len(gitrepo.Hash{}) {
-		return nil, nil
+// relation tells what a commit of the specs is to the one that is published.
+func (p *publication) relation(commit string, when time.Time) (publish.Relation, error) {
+	if r, ok := p.relations[commit]; ok {
+		return r, nil
 	}
-	if h := gitrepo.Hash(raw); p.platform.repo.Has(h) {
-		return p.platform.repo.Commit(h)
+	r := publish.Earlier
+	if when.After(p.source.When()) {
+		r = publish.Later
 	}
-	return nil, nil
+	repo := p.platform.repo
+	raw, err := hex.DecodeString(commit)
+	if err == nil && len(raw) == len(gitrepo.Hash{}) && repo.Has(gitrepo.Hash(raw)) {
+		c, err := repo.Commit(gitrepo.Hash(raw))
+		if err != nil {
+			return r, err
+		}
+		if older, err := repo.Behind(c, p.source); err != nil {
+			return r, err
+		} else if older {
+			r = publish.Ancestor
+		} else if newer, err := repo.Behind(p.source, c); err != nil {
+			return r, err
+		} else if newer {
+			r = publish.Descendant
+		}
+	}
+	if r == publish.Earlier && repo.Shallow() { // most likely it is behind the end of the clone
+		r = publish.Ancestor
+	}
+	if r == publish.Later && repo.Shallow() {
+		r = publish.Descendant
+	}
+	p.relations[commit] = r
+	return r, nil
 }
 
 // meet decides what to publish where the branch has a publication already; nil: nothing, which was said. What the branch
-// has of specs that are an ancestor of ours is replaced, and what it has of a descendant of ours stays. Where neither
-// is one of the other's, it is decided by tenant, by the latest publication that ours come from; and where there is no
-// such one, the specs that were committed later win.
+// has of specs that ours come from is replaced, and what it has of specs that come from ours stays. Where neither is so,
+// it is decided by tenant and shared file.
 func (a *app) meet(ctx context.Context, p *publication, s *remote.Snapshot, is publish.Side) (*publish.Compiled, error) {
-	by, ok := publishedBy(&s.Head)
-	if !ok {
-		past, err := s.Past(ctx, func(h *remote.Head) bool { by, ok = publishedBy(h); return ok })
+	p.kept = nil
+	differing := p.tree.Differing(is)
+	by := publishedBy(&s.Head)
+	var history *remote.History
+	read := func() (err error) {
+		if history == nil {
+			history, err = s.History(ctx)
+		}
+		return err
+	}
+	defer func() {
+		if history != nil {
+			history.Close()
+		}
+	}()
+	if by == nil { // somebody committed something else since
+		if err := read(); err != nil {
+			return nil, err
+		}
+		for _, h := range history.Commits {
+			if by = publishedBy(h); by != nil {
+				break
+			}
+		}
+		if by == nil { // the tree was put there otherwise
+			return p.tree, nil
+		}
+	}
+	var unrelated []string
+	for _, commit := range slices.Concat([]string{by.commit}, by.kept) {
+		switch r, err := p.relation(commit, by.when); {
+		case err != nil:
+			return nil, err
+		case r == publish.Descendant:
+			a.say("nothing to do: %s of %s has the specs of %.10s, which is newer than HEAD %s", p.branch, p.remote, commit, p.source.Short())
+			return nil, nil
+		case r != publish.Ancestor:
+			unrelated = append(unrelated, commit)
+		}
+	}
+	if len(unrelated) == 0 {
+		return p.tree, nil
+	}
+	if err := read(); err != nil {
+		return nil, err
+	}
+	keep := map[string]bool{}
+	for _, group := range differing {
+		past, err := p.past(history, group, is)
 		if err != nil {
 			return nil, err
 		}
-		if past == nil { // it was put there otherwise
-			return p.tree, nil
-		}
-		if err := past.Close(); err != nil {
-			return nil, err
+		if publish.Keeps(past) {
+			keep[group] = true
 		}
 	}
-	repo := p.platform.repo
-	theirs, err := p.knows(by)
-	if err != nil {
-		return nil, err
+	if len(keep) == 0 {
+		return p.tree, nil
 	}
-	if theirs != nil {
-		if older, err := repo.Behind(theirs, p.source); older || err != nil {
-			return p.tree, err
-		}
-		if newer, err := repo.Behind(p.source, theirs); newer || err != nil {
-			a.sayOlder(p, by)
-			return nil, err
-		}
+	p.kept = unrelated
+	a.say("left as it was published from %.10s, which HEAD %s does not come from: %s", unrelated[0], p.source.Short(),
+		someOf(namesOf(keep)))
+	merged, edited, err := p.tree.Merge(is, keep)
+	if err == nil && len(edited) > 0 {
+		err = a.blocked(ctx, p, s, &publish.Plan{HandEdited: edited})
 	}
-	newer := !by.when.After(p.source.When())
-	var base *remote.Snapshot
-	if !repo.Shallow() {
-		var failed error
-		base, err = s.Past(ctx, func(h *remote.Head) bool {
-			by, ok := publishedBy(h)
-			if !ok {
-				return false
+	return merged, err
+}
+
+// past is what the branch's publications have of a part.
+func (p *publication) past(history *remote.History, group string, is publish.Side) ([]publish.Past, error) {
+	marks := p.tree.Marks(group, is)
+	state := func(i int) (hashes []remote.Hash, err error) {
+		hashes = make([]remote.Hash, len(marks))
+		for k := range marks {
+			if i < len(history.Commits) {
+				hashes[k], err = history.Find(history.Commits[i], marks[k])
 			}
-			c, err := p.knows(by)
-			if c == nil || err != nil {
-				failed = errors.Join(failed, err)
-				return false
+			if err != nil {
+				return nil, err
 			}
-			ancestor, err := repo.Behind(c, p.source)
-			failed = errors.Join(failed, err)
-			return ancestor
-		})
-		if err = errors.Join(err, failed); err != nil {
+		}
+		return hashes, nil
+	}
+	ours := make([]remote.Hash, len(marks))
+	for k, name := range marks {
+		ours[k] = p.tree.Hash(name)
+	}
+	now, err := state(0)
+	if err != nil {
+		return nil, err
+	}
+	var out []publish.Past
+	for i, h := range history.Commits {
+		before, err := state(i + 1)
+		if err != nil {
 			return nil, err
 		}
-	}
-	if base == nil {
-		if newer {
-			return p.tree, nil
+		last := i == len(history.Commits)-1
+		x := publish.Past{Same: slices.Equal(now, before) || last && !history.Whole, Ours: slices.Equal(now, ours)}
+		if by := publishedBy(h); by != nil {
+			if x.Relation, err = p.relation(by.commit, by.when); err != nil {
+				return nil, err
+			}
 		}
-		a.sayOlder(p, by)
-		return nil, nil
+		out = append(out, x)
+		now = before
 	}
-	defer base.Close()
-	was, err := sideOf(ctx, base)
-	if err != nil {
-		return nil, err
+	if history.Whole { // and before it, there was nothing
+		out = append(out, publish.Past{Ours: slices.Equal(now, ours)})
 	}
-	m, err := p.tree.Merge(was, is, newer)
-	if err != nil {
-		return nil, err
+	return out, nil
+}
+
+// namesOf are the parts as people call them.
+func namesOf(parts map[string]bool) []string {
+	var out []string
+	for g := range parts {
+		out = append(out, strings.TrimSuffix(g, "/"))
 	}
-	if len(m.HandEdited) > 0 {
-		return nil, a.blocked(ctx, p, s, &publish.Plan{HandEdited: m.HandEdited})
-	}
-	for _, kind := range []struct {
-		names []string
-		why   string
-	}{{m.Kept, "which HEAD does not have"}, {m.Lost, "which is newer than HEAD"}} {
-		if len(kind.names) > 0 {
-			a.say("left as the specs' commit %.10s has it, %s: %s", by.commit, kind.why, someOf(kind.names))
-		}
-	}
-	return m.Compiled, nil
+	slices.Sort(out)
+	return out
 }
 
 // someOf names the first few.
@@ -563,10 +642,6 @@ func someOf(names []string) string {
 		return diag.Visible(strings.Join(names[:most], ", ")) + fmt.Sprintf(" and %d more", more)
 	}
 	return diag.Visible(strings.Join(names, ", "))
-}
-
-func (a *app) sayOlder(p *publication, by published) {
-	a.say("nothing to do: %s of %s has the specs of %.10s, which is newer than HEAD %s", p.branch, p.remote, by.commit, p.source.Short())
 }
 
 // blocked names what stops a publication, with who was last at it.
@@ -659,8 +734,12 @@ func unitsIn(r *generator.Result, wanted func(dir string) bool) []unit.Unit {
 
 // message is the commit's.
 func (p *publication) message(r *report.Report) string {
-	return fmt.Sprintf("publish %s\n\n%s%s@%s\nZave-Version: %s\nZave-Spec-Hash: sha256:%x\n",
+	text := fmt.Sprintf("publish %s\n\n%s%s@%s\nZave-Version: %s\nZave-Spec-Hash: sha256:%x\n",
 		p.source.Short(), sourceTrailer, p.origin, p.source.Hash, version, p.head.InputDigest)
+	for _, commit := range p.kept {
+		text += keptTrailer + p.origin + "@" + commit + "\n"
+	}
+	return text
 }
 
 // printCommit is --dry-run.

@@ -6,6 +6,7 @@
 package publish
 
 import (
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -17,7 +18,7 @@ import (
 // Side is a tree that stands in a commit.
 type Side struct {
 	Files []tree.Stored // sorted by path: its index, and what stands where the tree's files may
-	Index tree.Index    // what it lists; needed by Merge alone
+	Index tree.Index    // what it lists
 	Read  func(tree.Stored) ([]byte, error)
 }
 
@@ -110,66 +111,110 @@ func (p *Plan) overwrite(t *tree.Tree) {
 	slices.Sort(p.Remove)
 }
 
-// Merged is a tree of which some was left to another publication.
-type Merged struct {
-	*Compiled
-	Kept []string // what only the other one has changed: tenants, and shared files; sorted
-	Lost []string // what both have changed, and the other one's is the newer
-	// HandEdited are files of what was to be kept that somebody has edited since.
-	HandEdited []tree.Entry
+// Differing gives what is not the same in the tree and in another publication, sorted: tenants, and shared files. Each is
+// decided as a whole. The lists of what a directory holds are not among them: they follow from the rest.
+func (c *Compiled) Differing(other Side) []string {
+	own := slices.DeleteFunc(slices.Clone(c.all), func(f tree.Stored) bool { return tree.IsIndex(f.Path) })
+	differ := groups(own, other.owned())
+	maps.DeleteFunc(differ, func(g string, _ bool) bool { return path.Base(g) == layout.Kustomization })
+	return slices.Sorted(maps.Keys(differ))
 }
 
-// Merge decides between the tree and another publication, which was made of specs that this one does not know, by what
-// both have come from. A tenant, and a shared file, is of the one that changed it, and of the newer one where both did.
-// The lists of what a directory holds are made anew.
-func (c *Compiled) Merge(base, other Side, newer bool) (*Merged, error) {
-	was, is := base.owned(), other.owned()
-	own := slices.DeleteFunc(slices.Clone(c.all), func(f tree.Stored) bool { return tree.IsIndex(f.Path) })
-	ours, theirs := groups(was, own), groups(was, is)
-	m := &Merged{}
-	keep := map[string]bool{}
-	for g := range groups(own, is) {
-		if !theirs[g] || path.Base(g) == layout.Kustomization {
-			continue
+// Marks are the paths whose bytes tell whether a part is the same in two publications: of a tenant, those of its index.
+func (c *Compiled) Marks(group string, other Side) []string {
+	tenant, ok := strings.CutSuffix(group, "/")
+	if !ok {
+		return []string{group}
+	}
+	var out []string
+	for _, files := range [][]tree.Stored{c.all, other.Files} {
+		for _, f := range files {
+			if tree.IsIndex(f.Path) && path.Base(f.Path) == tenant+".json" {
+				out = append(out, f.Path)
+			}
 		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// Hash gives the name of a file's bytes; zero where there is no such file.
+func (c *Compiled) Hash(name string) [20]byte {
+	i, ok := slices.BinarySearchFunc(c.all, name, func(f tree.Stored, p string) int { return strings.Compare(f.Path, p) })
+	if !ok {
+		return [20]byte{}
+	}
+	return c.all[i].Hash
+}
+
+// Relation is what the specs of a publication are to those of the tree.
+type Relation int
+
+// The relations.
+const (
+	Ancestor   Relation = iota // the tree's specs come from them, or are the same; or nobody published
+	Later                      // neither, and they were committed later
+	Earlier                    // neither, and they were committed earlier, or at the same time
+	Descendant                 // they come from the tree's specs
+)
+
+// Past is what one publication has of a part.
+type Past struct {
+	Relation Relation
+	Same     bool // as the publication before it has it
+	Ours     bool // as the tree has it
+}
+
+// Keeps tells whether a part stays as the head of a branch has it, by the publications, the latest first. Whoever changed
+// it last decides: the tree, where its specs come from theirs; they, where theirs come from the tree's. Where neither is
+// so, it stays unless the tree has changed it as well, since the latest publication that its specs come from; then it is
+// of the specs that were committed later.
+func Keeps(history []Past) bool {
+	last, unrelated := Ancestor, false
+	for _, p := range history {
 		switch {
-		case !ours[g]:
-			keep[g] = true
-			m.Kept = append(m.Kept, strings.TrimSuffix(g, "/"))
-		case !newer:
-			keep[g] = true
-			m.Lost = append(m.Lost, strings.TrimSuffix(g, "/"))
+		case p.Same:
+			continue
+		case unrelated && p.Relation == Ancestor:
+			return p.Ours || last == Later
+		case p.Relation == Ancestor:
+			return false
+		case !unrelated && p.Relation == Descendant:
+			return true
+		case !unrelated:
+			last, unrelated = p.Relation, true
 		}
 	}
-	slices.Sort(m.Kept)
-	slices.Sort(m.Lost)
-	if len(keep) == 0 {
-		m.Compiled = c
-		return m, nil
-	}
+	return unrelated && last == Later
+}
+
+// Merge leaves parts of another publication as they are there. The lists of what a directory holds are made anew. The
+// entries are of files that somebody has edited since: nothing can be said of what they are to be.
+func (c *Compiled) Merge(other Side, keep map[string]bool) (*Compiled, []tree.Entry, error) {
+	var edited []tree.Entry
 	var files []tree.File
 	for _, f := range c.Tree.Files() {
 		if !keep[group(f.Path)] {
 			files = append(files, f)
 		}
 	}
-	for _, s := range is {
+	for _, s := range other.owned() {
 		if !keep[group(s.Path)] {
 			continue
 		}
 		e, _ := other.Index.Find(s.Path)
 		data, err := other.Read(s)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if !s.Regular || !e.Lists(data) {
-			m.HandEdited = append(m.HandEdited, e)
+			edited = append(edited, e)
 		}
 		files = append(files, tree.File{Path: s.Path, Data: data, Unit: e.Unit, Part: e.Part})
 	}
 	all, err := tree.New(files)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	paths := make([]string, 0, len(files))
 	for _, f := range all.Files() {
@@ -177,7 +222,7 @@ func (c *Compiled) Merge(base, other Side, newer bool) (*Merged, error) {
 	}
 	listed, err := layout.Complete(all, paths)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	files = slices.Clone(listed.Files())
 	for i, f := range files { // lists that were made anew are of the unit that they were of
@@ -191,10 +236,9 @@ func (c *Compiled) Merge(base, other Side, newer bool) (*Merged, error) {
 		}
 	}
 	if all, err = tree.New(files); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	m.Compiled = Compile(all, c.generator)
-	return m, nil
+	return Compile(all, c.generator), edited, nil
 }
 
 // owned are the files that the index lists and that are there.

@@ -347,29 +347,40 @@ func (s *Snapshot) has(h Hash) bool {
 	return s.repo.Has(h)
 }
 
-// Past gives the latest commit of the branch that is wanted, by first parents; nil where none of the latest ones is.
-// Close it.
-func (s *Snapshot) Past(ctx context.Context, wanted func(*Head) bool) (*Snapshot, error) {
+// History is what a branch has been, as far as it was read.
+type History struct {
+	Commits []*Head // the latest first, by first parents
+	Whole   bool    // the last of them is the branch's first
+	past    *Snapshot
+}
+
+// History reads the latest commits of the branch, from this one. Close it.
+func (s *Snapshot) History(ctx context.Context) (*History, error) {
 	const depth = 100
 	past, err := s.deeper(ctx, depth)
 	if err != nil {
 		return nil, err
 	}
-	at := &past.Head
-	for range depth {
-		if wanted(at) {
-			past.Head = *at
-			return past, nil
-		}
-		if len(at.Parents) == 0 || !past.has(at.Parents[0]) {
+	h := &History{Commits: []*Head{&past.Head}, past: past}
+	for at := &past.Head; len(h.Commits) < depth; h.Commits = append(h.Commits, at) {
+		if h.Whole = len(at.Parents) == 0; h.Whole || !past.has(at.Parents[0]) {
 			break
 		}
 		if at, err = past.commit(at.Parents[0]); err != nil {
 			return nil, errors.Join(err, past.Close())
 		}
 	}
-	return nil, past.Close()
+	return h, nil
 }
+
+// Find gives the name of what is at a path in one of the commits; zero where there is nothing.
+func (h *History) Find(commit *Head, name string) (Hash, error) {
+	e, _, err := h.past.find(commit.Tree, name)
+	return e.hash, err
+}
+
+// Close removes what was fetched.
+func (h *History) Close() error { return h.past.Close() }
 
 // deeper reads the same commit again, with those behind it.
 func (s *Snapshot) deeper(ctx context.Context, depth int) (*Snapshot, error) {
