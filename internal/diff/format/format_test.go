@@ -106,6 +106,7 @@ func TestCases(t *testing.T) {
 			o.Width = 100
 			got[name+"/"+file(f)] = elided(printed(t, f, r, o))
 		}
+		got[name+"/commit.txt"] = []byte(CommitMessage(r, commitOptions()))
 	}
 	golden.Dir(t, filepath.Join("testdata", "cases"), got)
 }
@@ -131,6 +132,9 @@ func TestPrint(t *testing.T) {
 	got["everything/text-120.txt"] = printed(t, Text, everything(), o)
 	o.Limit = 8000
 	got["everything/markdown-8000.md"] = printed(t, Markdown, everything(), o)
+	for name, r := range map[string]*report.Report{"everything": everything(), "generator": generator, "empty": {}} {
+		got[name+"/commit.txt"] = []byte(CommitMessage(r, commitOptions()))
+	}
 	golden.Dir(t, filepath.Join("testdata", "print"), got)
 }
 
