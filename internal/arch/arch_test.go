@@ -37,7 +37,7 @@ func layers() []layer {
 
 		// What has an effect or a heavy library, and the compiler as a whole.
 		{
-			pure: "generator",
+			pure: "generator internal/publish",
 			impure: `internal/load internal/edit internal/render/helm internal/render/kustomize internal/diff
 				internal/gitrepo/remote internal/forge internal/postgres`,
 		},

@@ -103,6 +103,7 @@ func (a *app) command() *cobra.Command {
 			"  zave build --check        is the tree what the specs compile to?\n" +
 			"  zave check                would the clusters take every object?\n" +
 			"  zave diff                 what does my change do to the clusters?\n" +
+			"  zave publish              commit the tree to the GitOps repository\n" +
 			"  zave db plan              are the tenants' databases as the specs say?\n" +
 			"  zave explain ZAV108       what does that error mean?",
 		Version:           version,
@@ -123,7 +124,7 @@ func (a *app) command() *cobra.Command {
 	root.AddCommand(a.vetCommand(), a.buildCommand(), a.checkCommand(), a.diffCommand(), a.ackCommand(), a.promoteCommand(),
 		a.newCommand(), a.importCommand(),
 		a.hookCommand(), a.dbCommand(), a.explainCommand(), a.versionCommand(), a.completionCommand(), a.docsCommand())
-	root.AddCommand(a.ciCommand())
+	root.AddCommand(a.ciCommand(), a.publishCommand())
 	root.SetHelpCommand(a.helpCommand())
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { a.helpErr = a.writeHelp(a.stdout, cmd, a.out.columns()) })
 	root.SetFlagErrorFunc(flagProblem)

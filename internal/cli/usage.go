@@ -194,7 +194,7 @@ func inOrder(cmd *cobra.Command) []*cobra.Command {
 	order := []string{
 		"vet", "build", "check", "diff", "ack",
 		"new", "import", "tenant", "promote",
-		"hook", "ci", "db", "explain", "version", "completion", "help",
+		"hook", "ci", "publish", "db", "explain", "version", "completion", "help",
 		"sql", "config", "verifier", "plan", "apply", "verify", "rotate", "backup", "restore", "drill",
 		"install", "uninstall", "run",
 	}

@@ -335,20 +335,39 @@ func (r *Repo) stamp() (stamp, error) {
 	when := fmt.Sprintf("%d %s", now.Unix(), now.Format("-0700"))
 	var out stamp
 	for _, who := range []struct {
-		to            *string
-		env, settings string
-	}{{&out.author, "AUTHOR", "author"}, {&out.committer, "COMMITTER", "committer"}} {
-		name := plainName(cmp.Or(r.env.get("GIT_"+who.env+"_NAME"), c[who.settings+".name"], c["user.name"]))
-		email := plainName(cmp.Or(r.env.get("GIT_"+who.env+"_EMAIL"), c[who.settings+".email"], c["user.email"], r.env.get("EMAIL")))
-		if name == "" || email == "" {
-			return stamp{}, &Error{
-				Text: "git does not know who makes the commit: user.name or user.email is not set",
-				Hint: "set them with 'git config user.name NAME' and 'git config user.email ADDRESS'",
-			}
+		to   *string
+		role string
+	}{{&out.author, "author"}, {&out.committer, "committer"}} {
+		name, email, err := r.person(c, who.role)
+		if err != nil {
+			return stamp{}, err
 		}
 		*who.to = fmt.Sprintf("%s <%s> %s", name, email, when)
 	}
 	return out, nil
+}
+
+// Person gives the name and the address of whoever makes commits here, in the role of "author" or "committer", as the
+// environment and the configuration say it, in git's order. The error is ErrNobody where they do not.
+func (r *Repo) Person(role string) (name, email string, err error) {
+	c := map[string]string{}
+	if err := r.settings(c); err != nil {
+		return "", "", err
+	}
+	return r.person(c, role)
+}
+
+func (r *Repo) person(c map[string]string, role string) (name, email string, err error) {
+	env := "GIT_" + strings.ToUpper(role)
+	name = plainName(cmp.Or(r.env.get(env+"_NAME"), c[role+".name"], c["user.name"]))
+	email = plainName(cmp.Or(r.env.get(env+"_EMAIL"), c[role+".email"], c["user.email"], r.env.get("EMAIL")))
+	if name == "" || email == "" {
+		return "", "", &Error{
+			Text: "git does not know who makes the commit: user.name or user.email is not set",
+			Hint: "set them with 'git config user.name NAME' and 'git config user.email ADDRESS'", kind: ErrNobody,
+		}
+	}
+	return name, email, nil
 }
 
 // plainName leaves out what would end a name in a commit (ident.c, strbuf_addstr_without_crud).

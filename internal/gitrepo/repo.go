@@ -60,6 +60,7 @@ var (
 	ErrUnmerged   = errors.New("the index has conflicts")   // of Staging
 	ErrIndexBusy  = errors.New("the index is locked")       // of Stage
 	ErrUnbornHead = errors.New("the branch has no commits") // of Resolve
+	ErrNobody     = errors.New("nobody makes commits here") // of Person
 )
 
 // Options say how to open a repository.
@@ -343,6 +344,16 @@ func (r *Repo) configure(env environment) error {
 		r.workTree = ""
 	}
 	return nil
+}
+
+// Origin is the address of the remote that the repository was cloned from, as the configuration has it; empty where it
+// has none. It may hold credentials.
+func (r *Repo) Origin() (string, error) {
+	cfg, err := readConfig(filepath.Join(r.commonDir, "config"))
+	if err != nil {
+		return "", err
+	}
+	return cfg.Section("remote").Subsection("origin").Option("url"), nil
 }
 
 // readConfig reads one file of configuration, without those that it includes. It may be absent.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/storage/filesystem/dotgit"
@@ -26,6 +27,9 @@ type Commit struct {
 
 // Short gives the digits of a commit that people read.
 func (c *Commit) Short() string { return c.Hash.String()[:10] }
+
+// When is when it was committed.
+func (c *Commit) When() time.Time { return time.Unix(c.when, 0).UTC() }
 
 // Commit reads a commit.
 func (r *Repo) Commit(h Hash) (*Commit, error) {
@@ -450,6 +454,14 @@ func (r *Repo) MergeBase(a, b *Commit) (*Commit, error) {
 		Text: fmt.Sprintf("%s and %s have no common ancestor", a.Short(), b.Short()),
 		Hint: "name the base to compare with: 'zave diff BASE'", kind: ErrUnrelated,
 	}
+}
+
+// Behind tells whether a commit is the other one or an ancestor of it. What a shallow clone has cut off is none.
+func (r *Repo) Behind(a, b *Commit) (bool, error) {
+	if a.Hash == b.Hash {
+		return true, nil
+	}
+	return r.behind(a, []*Commit{b})
 }
 
 // behind tells whether a commit is an ancestor of another one of these.

@@ -64,6 +64,9 @@ func (x Index) Find(path string) (Entry, bool) {
 	return x.Files[i], true
 }
 
+// Lists tells whether a file's bytes are those that the index lists.
+func (e Entry) Lists(data []byte) bool { return digest(data) == e.Digest }
+
 // Split gives the files that an index is written to, sorted by path: the main one, and one for each part.
 func (x Index) Split() []File {
 	parts := x.parts()

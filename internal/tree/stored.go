@@ -94,6 +94,13 @@ func CompareStored(t *Tree, generator string, stored []Stored, read func(Stored)
 	return d, write, nil
 }
 
+// StoredIndex reads the index that stands among stored files, sorted by path: an empty one where there is none.
+func StoredIndex(stored []Stored, read func(Stored) ([]byte, error)) (Index, error) {
+	x := storedIndex{stored: stored, read: read}
+	err := x.load()
+	return x.index, err
+}
+
 func findStored(stored []Stored, p string) (int, bool) {
 	return slices.BinarySearchFunc(stored, p, func(s Stored, p string) int { return strings.Compare(s.Path, p) })
 }

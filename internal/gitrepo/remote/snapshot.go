@@ -3,6 +3,7 @@ package remote
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -344,6 +345,49 @@ func (s *Snapshot) has(h Hash) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.repo.Has(h)
+}
+
+// Past gives the latest commit of the branch that is wanted, by first parents; nil where none of the latest ones is.
+// Close it.
+func (s *Snapshot) Past(ctx context.Context, wanted func(*Head) bool) (*Snapshot, error) {
+	const depth = 100
+	past, err := s.deeper(ctx, depth)
+	if err != nil {
+		return nil, err
+	}
+	at := &past.Head
+	for range depth {
+		if wanted(at) {
+			past.Head = *at
+			return past, nil
+		}
+		if len(at.Parents) == 0 || !past.has(at.Parents[0]) {
+			break
+		}
+		if at, err = past.commit(at.Parents[0]); err != nil {
+			return nil, errors.Join(err, past.Close())
+		}
+	}
+	return nil, past.Close()
+}
+
+// deeper reads the same commit again, with those behind it.
+func (s *Snapshot) deeper(ctx context.Context, depth int) (*Snapshot, error) {
+	if s.wire == nil {
+		repo, err := gitrepo.Open(s.repo.CommonDir(), gitrepo.Options{Environ: []string{"GIT_DIR=" + s.repo.CommonDir()}})
+		if err != nil {
+			return nil, err
+		}
+		return open(repo, s.at, s.Hash)
+	}
+	past, err := s.wire.fetch(ctx, s.branch, depth)
+	if err != nil {
+		return nil, err
+	}
+	if past.Hash != s.Hash {
+		return nil, errors.Join(raced(s.at, s.branch), past.Close())
+	}
+	return past, nil
 }
 
 // LastChange finds, for each of the paths, the commit that made it what it is, among the latest ones of the branch. A

@@ -1,0 +1,713 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/mail"
+	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/zavestudios/zave/generator"
+	"github.com/zavestudios/zave/generator/layout"
+	"github.com/zavestudios/zave/generator/unit"
+	"github.com/zavestudios/zave/internal/diag"
+	"github.com/zavestudios/zave/internal/diff"
+	"github.com/zavestudios/zave/internal/diff/report"
+	"github.com/zavestudios/zave/internal/gitrepo"
+	"github.com/zavestudios/zave/internal/gitrepo/remote"
+	"github.com/zavestudios/zave/internal/load"
+	"github.com/zavestudios/zave/internal/publish"
+	"github.com/zavestudios/zave/internal/tree"
+)
+
+// publishOptions are the flags of publish.
+type publishOptions struct {
+	repo, branch      string // empty: the platform's own
+	adopt, force      bool
+	dryRun            bool
+	author, committer string // "Name <address>"; empty: git's own
+	signKey, sshKey   string // files, absolute; empty: none
+	from              string // what a relative address is relative to
+}
+
+func (a *app) publishCommand() *cobra.Command {
+	var o publishOptions
+	cmd := &cobra.Command{
+		Use:   "publish [flags]",
+		Short: "Commit the tree to the GitOps repository",
+		Long: "Compile the specs of HEAD and commit what changes in the tree to the branch that Flux and Argo CD watch, which " +
+			"the platform's gitops names. No checkout is needed, and git is not run.\n\n" +
+			"Nothing is published that 'zave check' refuses, nor specs that are not committed. What zave did not write stays as " +
+			"it is; a file that was edited by hand, or one that is in the way, stops everything, unless it is forced. A " +
+			"repository that zave does not manage yet is taken over with --adopt.\n\n" +
+			"When somebody else publishes at the same time, what changes is found anew, and pushed again: the branch is never " +
+			"forced. Of a tenant that both have changed, the newer commit of the specs wins.",
+		Example: "  zave publish\n" +
+			"  zave publish --dry-run                         what would be committed?\n" +
+			"  zave publish --repo ../platform-gitops.git     to another repository\n" +
+			"  zave publish --adopt                           for the first time",
+		Args:                  noArgs("the repository is named by --repo"),
+		DisableFlagsInUseLine: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			for _, name := range []string{"repo", "branch", "author", "committer", "sign-key", "ssh-key"} {
+				if f := cmd.Flags().Lookup(name); f.Changed && f.Value.String() == "" {
+					return usage(cmd, "--%s needs a value", name)
+				}
+			}
+			for _, who := range []struct{ name, value string }{{"author", o.author}, {"committer", o.committer}} {
+				if who.value == "" {
+					continue
+				}
+				if _, err := parsePerson(who.value); err != nil {
+					return usage(cmd, "--%s %q is not of the form 'Name <address>'", who.name, who.value)
+				}
+			}
+			return a.publish(cmd.Context(), o)
+		},
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringVar(&o.repo, "repo", "", "publish to the repository at `URL`, by default the platform's gitops.url")
+	f.StringVar(&o.branch, "branch", "", "publish to the branch `NAME`, by default the platform's gitops.branch")
+	f.BoolVarP(&o.dryRun, "dry-run", "n", false, "print the commit that would be made, and make none")
+	f.BoolVar(&o.adopt, "adopt", false, "take over a repository or a branch that zave does not manage yet")
+	f.BoolVar(&o.force, "force", false, "overwrite what was edited by hand or is in the way, and what newer specs published")
+	f.StringVar(&o.author, "author", "", "`PERSON` who is the commit's author: 'Name <address>'; by default as git has it")
+	f.StringVar(&o.committer, "committer", "", "`PERSON` who makes the commit; by default as git has it, or the author")
+	f.StringVar(&o.signKey, "sign-key", "", "sign the commit with the key in `FILE`, of SSH or OpenPGP")
+	f.StringVar(&o.sshKey, "ssh-key", "", "log in over ssh with the private key in `FILE`")
+	return cmd
+}
+
+// parsePerson reads "Name <address>".
+func parsePerson(s string) (remote.Person, error) {
+	address, err := mail.ParseAddress(s)
+	if err == nil && address.Name == "" {
+		err = errors.New("there is no name")
+	}
+	if err != nil {
+		return remote.Person{}, err
+	}
+	return remote.Person{Name: address.Name, Email: address.Address}, nil
+}
+
+// publication is one tree on its way to a branch.
+type publication struct {
+	options  publishOptions
+	platform *platformRepo
+	source   *gitrepo.Commit // of the specs
+	origin   string          // where the specs are from, without credentials
+	head     *side
+	tree     *publish.Compiled
+	remote   *remote.Remote
+	branch   string
+
+	author, committer remote.Person
+	sign              remote.Signer
+}
+
+// publish is the command.
+func (a *app) publish(ctx context.Context, o publishOptions) error {
+	var err error
+	if o.from, err = os.Getwd(); err != nil {
+		return err
+	}
+	for _, file := range []*string{&o.signKey, &o.sshKey} {
+		if *file != "" && !filepath.IsAbs(*file) {
+			*file = filepath.Join(o.from, *file)
+		}
+	}
+	p := &publication{options: o}
+	if p.platform, err = a.openPlatform(); err != nil {
+		return err
+	}
+	defer p.platform.close()
+	if err := a.readPublication(ctx, p); err != nil {
+		return repositoryProblem(err)
+	}
+	if err := p.connect(); err != nil {
+		return repositoryProblem(err)
+	}
+	return repositoryProblem(a.land(ctx, p))
+}
+
+// readPublication compiles the specs of HEAD, and refuses what is not to be published.
+func (a *app) readPublication(ctx context.Context, p *publication) error {
+	repo, err := p.platform.needsGit()
+	if err != nil {
+		return err
+	}
+	if p.source, err = repo.Head(); err != nil {
+		return err
+	}
+	if p.source == nil {
+		return &problem{exit: exitInput, text: "there is no commit yet to publish", hint: "commit the specs first"}
+	}
+	if p.origin, err = repo.Origin(); err != nil {
+		return err
+	}
+	files := p.platform.at("HEAD", p.source)
+	cache := specCache()
+	defer cache.Save()
+	if p.head, err = a.read(ctx, files.files, cache); err != nil {
+		return err
+	}
+	if p.platform.root != "" {
+		files.Commit = "" // the work tree has the same, whose files people can open
+		now, err := load.Digest(".", load.Options{})
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(now, p.head.InputDigest[:]) {
+			return &problem{
+				exit: exitInput, text: "the specs in the work tree are not those of HEAD " + p.source.Short() + ": only what is committed is published",
+				hint: "commit them, or put them aside with 'git stash'; 'git status' names them",
+			}
+		}
+	}
+	if err := a.compileSide(p.head, nil); err != nil {
+		return err
+	}
+	if p.head.result != nil {
+		list, err := a.refusals(ctx, p.head.result, p.head.input)
+		if err != nil {
+			return err
+		}
+		p.head.list.Merge(list)
+	}
+	if err := a.problems(p.head.input, files); err != nil {
+		return err
+	}
+	if p.head.list.HasErrors() {
+		a.say("%s: nothing was published", p.head.list.Summary())
+		return errReported()
+	}
+	a.stages.begin("tree")
+	defer a.stages.end()
+	p.tree = publish.Compile(p.head.result.Tree, generatorName())
+	return nil
+}
+
+// connect finds out where to, and as whom. Nothing is connected to yet.
+func (p *publication) connect() (err error) {
+	o, gitops := p.options, p.head.result.Platform.GitOps
+	p.branch = o.branch
+	if p.branch == "" {
+		p.branch = gitops.Branch
+	}
+	at := o.repo
+	if at == "" {
+		at = gitops.URL
+	}
+	p.remote, err = remote.Open(at, remote.Options{Environ: os.Environ(), Dir: o.from, KeyFile: o.sshKey})
+	if err != nil {
+		return err
+	}
+	p.origin = withoutCredentials(p.origin)
+	if p.origin == "" {
+		p.origin = p.head.result.Platform.Name
+	}
+	for _, who := range []struct {
+		to    *remote.Person
+		role  string
+		given string
+	}{{&p.author, "author", o.author}, {&p.committer, "committer", o.committer}} {
+		if who.given != "" {
+			if *who.to, err = parsePerson(who.given); err != nil {
+				return err
+			}
+			continue
+		}
+		name, email, err := p.platform.repo.Person(who.role)
+		switch {
+		case errors.Is(err, gitrepo.ErrNobody) && who.role == "committer" && o.author != "":
+			*who.to = p.author
+		case errors.Is(err, gitrepo.ErrNobody):
+			return &problem{exit: exitInput, text: err.Error(), hint: "give --author 'NAME <ADDRESS>', or set user.name and user.email"}
+		case err != nil:
+			return err
+		default:
+			*who.to = remote.Person{Name: name, Email: email}
+		}
+	}
+	// That of the author is the specs' own, so that it tells which of two publications is the newer.
+	p.author.When, p.committer.When = p.source.When(), time.Now().UTC()
+	if epoch := os.Getenv("SOURCE_DATE_EPOCH"); epoch != "" {
+		n, err := strconv.ParseInt(epoch, 10, 64)
+		if err != nil || n < 0 {
+			return &problem{exit: exitInput, text: fmt.Sprintf("SOURCE_DATE_EPOCH is %q, and not a number of seconds", epoch)}
+		}
+		p.author.When = time.Unix(n, 0).UTC()
+		p.committer.When = p.author.When
+	}
+	if o.signKey != "" {
+		p.sign, err = remote.SignKey{
+			File: o.signKey, Passphrase: os.Getenv("ZAVE_SIGN_PASSPHRASE"), Agent: os.Getenv("SSH_AUTH_SOCK"), When: p.committer.When,
+		}.Signer()
+	}
+	return err
+}
+
+// withoutCredentials is an address as it may be shown.
+func withoutCredentials(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.User == nil {
+		return address
+	}
+	if u.User = url.User(u.User.Username()); u.Scheme != "ssh" {
+		u.User = nil
+	}
+	return u.String()
+}
+
+// attempts is how often a commit is made anew because somebody else was first.
+const attempts = 5
+
+// land makes a commit of what changes, and pushes it.
+func (a *app) land(ctx context.Context, p *publication) error {
+	for attempt := 1; ; attempt++ {
+		err := a.attempt(ctx, p)
+		again := errors.Is(err, remote.ErrRaced) || errors.Is(err, remote.ErrInterrupted)
+		if !again || attempt == attempts {
+			if errors.Is(err, remote.ErrRaced) {
+				return &problem{
+					exit: exitUnknown, hint: "run it again: nothing of this one was published",
+					text: fmt.Sprintf("somebody else was first %d times over on the branch %s of %s", attempts, p.branch, p.remote),
+				}
+			}
+			return err
+		}
+		a.stages.begin("wait")
+		a.stages.at("for another publication")
+		const step = 100 * time.Millisecond
+		wait := time.NewTimer(step<<attempt/2 + rand.N(step<<attempt))
+		select {
+		case <-ctx.Done():
+			wait.Stop()
+			return ctx.Err()
+		case <-wait.C:
+		}
+		a.stages.end()
+	}
+}
+
+// attempt reads the branch, decides, and pushes once.
+func (a *app) attempt(ctx context.Context, p *publication) error {
+	defer a.stages.end()
+	a.stages.begin("fetch")
+	snapshot, err := p.remote.Fetch(ctx, p.branch)
+	if errors.Is(err, remote.ErrEmpty) || errors.Is(err, remote.ErrNoBranch) {
+		if !p.options.adopt {
+			return &problem{exit: exitInput, text: err.Error(), hint: "check --repo and --branch; to begin there, add --adopt"}
+		}
+		snapshot, err = nil, nil
+	}
+	if err != nil {
+		return err
+	}
+	if snapshot != nil {
+		defer snapshot.Close()
+	}
+	c, err := a.decide(ctx, p, snapshot)
+	if c == nil || err != nil {
+		return err
+	}
+	if p.options.dryRun {
+		return a.printCommit(c)
+	}
+	a.stages.begin("push")
+	var old remote.Hash
+	if snapshot != nil {
+		old = snapshot.Hash
+	}
+	err = p.remote.Push(ctx, p.branch, old, c.made)
+	if errors.Is(err, remote.ErrRaced) || errors.Is(err, remote.ErrUnclear) {
+		// It may have arrived all the same, and somebody else's on top of it.
+		if landed, e := p.remote.Landed(ctx, p.branch, c.made.Hash); e == nil && landed {
+			err = nil
+		}
+	}
+	if err != nil {
+		return err
+	}
+	a.stages.end()
+	a.sayPublished(p, c)
+	return nil
+}
+
+// change is a commit that is to be pushed.
+type change struct {
+	made    *remote.Commit
+	message string
+	plan    *publish.Plan
+}
+
+// decide compares with the head of the branch, nil where there is none, and makes the commit; nil: there is nothing to
+// do, and that was said.
+func (a *app) decide(ctx context.Context, p *publication, snapshot *remote.Snapshot) (*change, error) {
+	a.stages.begin("compare")
+	at, was := p.tree, publish.Side{}
+	if snapshot != nil {
+		var err error
+		if was, err = sideOf(ctx, snapshot); err != nil {
+			return nil, err
+		}
+		if len(was.Index.Files) == 0 && !managed(was) && !p.options.adopt {
+			return nil, &problem{
+				exit: exitInput, text: fmt.Sprintf("the branch %s of %s is not managed by zave: it has no %s", p.branch, p.remote, tree.IndexPath),
+				hint: "look at what would be committed with --adopt --dry-run, and take it over with --adopt, once",
+			}
+		}
+		if managed(was) && !p.options.force {
+			if at, err = a.meet(ctx, p, snapshot, was); at == nil || err != nil {
+				return nil, err
+			}
+		}
+	}
+	plan, err := at.Against(was, p.options.force)
+	if err != nil {
+		return nil, err
+	}
+	if plan.Blocked() && !p.options.force {
+		return nil, a.blocked(ctx, p, snapshot, plan)
+	}
+	if len(plan.Write)+len(plan.Remove) == 0 {
+		a.say("%s of %s is up to date (%s)", p.branch, p.remote, count(at.Files(), "file"))
+		return nil, nil
+	}
+	r, err := p.compare(was, plan)
+	if err != nil {
+		return nil, err
+	}
+	c := &change{plan: plan, message: p.message(r)}
+	a.stages.begin("commit")
+	edit := remote.Change{
+		Remove: plan.Remove, Author: p.author, Committer: p.committer, Message: c.message, Sign: p.sign,
+	}
+	for _, f := range plan.Write {
+		edit.Write = append(edit.Write, remote.File{Path: f.Path, Data: f.Data})
+	}
+	c.made, err = remote.NewCommit(snapshot, edit)
+	return c, err
+}
+
+// managed tells whether a tree of zave's stands there.
+func managed(s publish.Side) bool {
+	return slices.ContainsFunc(s.Files, func(f tree.Stored) bool { return f.Path == tree.IndexPath })
+}
+
+// sideOf lists what stands where the tree's files may, and reads the index.
+func sideOf(ctx context.Context, s *remote.Snapshot) (publish.Side, error) {
+	out := publish.Side{Read: s.Read}
+	var err error
+	if out.Files, err = s.List(publish.Tops()...); err != nil {
+		return out, err
+	}
+	var index []tree.Stored
+	for _, f := range out.Files {
+		if tree.IsIndex(f.Path) {
+			index = append(index, f)
+		}
+	}
+	if err := s.Need(ctx, index); err != nil {
+		return out, err
+	}
+	out.Index, err = tree.StoredIndex(out.Files, s.Read)
+	return out, err
+}
+
+// published is what a commit in the GitOps repository says of the specs that it was made of.
+type published struct {
+	repo, commit string
+	when         time.Time
+	by           remote.Hash
+}
+
+const sourceTrailer = "Zave-Source: "
+
+// publishedBy reads the trailer of a commit.
+func publishedBy(h *remote.Head) (published, bool) {
+	_, last, ok := cutLast(strings.TrimRight(h.Message, "\n"), "\n\n")
+	if !ok {
+		return published{}, false
+	}
+	for line := range strings.Lines(last) {
+		if value, ok := strings.CutPrefix(strings.TrimSpace(line), sourceTrailer); ok {
+			repo, commit, ok := cutLast(value, "@")
+			return published{repo, commit, h.Author.When, h.Hash}, ok && len(commit) == 40
+		}
+	}
+	return published{}, false
+}
+
+// cutLast cuts at the last separator.
+func cutLast(s, sep string) (before, after string, ok bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return s, "", false
+}
+
+// knows gives the commit that a publication is of, where it is here.
+func (p *publication) knows(by published) (*gitrepo.Commit, error) {
+	raw, err := hex.DecodeString(by.commit)
+	if err != nil || len(raw) != len(gitrepo.Hash{}) {
+		return nil, nil
+	}
+	if h := gitrepo.Hash(raw); p.platform.repo.Has(h) {
+		return p.platform.repo.Commit(h)
+	}
+	return nil, nil
+}
+
+// meet decides what to publish where the branch has a publication already; nil: nothing, which was said. What the branch
+// has of specs that are an ancestor of ours is replaced, and what it has of a descendant of ours stays. Where neither
+// is one of the other's, it is decided by tenant, by the latest publication that ours come from; and where there is no
+// such one, the specs that were committed later win.
+func (a *app) meet(ctx context.Context, p *publication, s *remote.Snapshot, is publish.Side) (*publish.Compiled, error) {
+	by, ok := publishedBy(&s.Head)
+	if !ok {
+		past, err := s.Past(ctx, func(h *remote.Head) bool { by, ok = publishedBy(h); return ok })
+		if err != nil {
+			return nil, err
+		}
+		if past == nil { // it was put there otherwise
+			return p.tree, nil
+		}
+		if err := past.Close(); err != nil {
+			return nil, err
+		}
+	}
+	repo := p.platform.repo
+	theirs, err := p.knows(by)
+	if err != nil {
+		return nil, err
+	}
+	if theirs != nil {
+		if older, err := repo.Behind(theirs, p.source); older || err != nil {
+			return p.tree, err
+		}
+		if newer, err := repo.Behind(p.source, theirs); newer || err != nil {
+			a.sayOlder(p, by)
+			return nil, err
+		}
+	}
+	newer := !by.when.After(p.source.When())
+	var base *remote.Snapshot
+	if !repo.Shallow() {
+		var failed error
+		base, err = s.Past(ctx, func(h *remote.Head) bool {
+			by, ok := publishedBy(h)
+			if !ok {
+				return false
+			}
+			c, err := p.knows(by)
+			if c == nil || err != nil {
+				failed = errors.Join(failed, err)
+				return false
+			}
+			ancestor, err := repo.Behind(c, p.source)
+			failed = errors.Join(failed, err)
+			return ancestor
+		})
+		if err = errors.Join(err, failed); err != nil {
+			return nil, err
+		}
+	}
+	if base == nil {
+		if newer {
+			return p.tree, nil
+		}
+		a.sayOlder(p, by)
+		return nil, nil
+	}
+	defer base.Close()
+	was, err := sideOf(ctx, base)
+	if err != nil {
+		return nil, err
+	}
+	m, err := p.tree.Merge(was, is, newer)
+	if err != nil {
+		return nil, err
+	}
+	if len(m.HandEdited) > 0 {
+		return nil, a.blocked(ctx, p, s, &publish.Plan{HandEdited: m.HandEdited})
+	}
+	for _, kind := range []struct {
+		names []string
+		why   string
+	}{{m.Kept, "which HEAD does not have"}, {m.Lost, "which is newer than HEAD"}} {
+		if len(kind.names) > 0 {
+			a.say("left as the specs' commit %.10s has it, %s: %s", by.commit, kind.why, someOf(kind.names))
+		}
+	}
+	return m.Compiled, nil
+}
+
+// someOf names the first few.
+func someOf(names []string) string {
+	const most = 5
+	if more := len(names) - most; more > 0 {
+		return diag.Visible(strings.Join(names[:most], ", ")) + fmt.Sprintf(" and %d more", more)
+	}
+	return diag.Visible(strings.Join(names, ", "))
+}
+
+func (a *app) sayOlder(p *publication, by published) {
+	a.say("nothing to do: %s of %s has the specs of %.10s, which is newer than HEAD %s", p.branch, p.remote, by.commit, p.source.Short())
+}
+
+// blocked names what stops a publication, with who was last at it.
+func (a *app) blocked(ctx context.Context, p *publication, s *remote.Snapshot, plan *publish.Plan) error {
+	var paths []string
+	for _, e := range plan.HandEdited {
+		paths = append(paths, e.Path)
+	}
+	by, err := s.LastChange(ctx, slices.Concat(paths, plan.Foreign))
+	if err != nil {
+		return err
+	}
+	in := &input{Loaded: p.head.Loaded}
+	add := func(name string, d diag.Diagnostic) {
+		d.Span.File = name
+		if c := by[name]; c != nil {
+			d.Summary += fmt.Sprintf(", last by %s in %s", diag.Visible(c.Author.Name), c.Hash.String()[:10])
+		}
+		if at, ok := origin(p.head.result, name); ok {
+			d.Notes = append(d.Notes, diag.Note{Span: at, Text: "it comes from here"})
+		}
+		in.list.Add(d)
+	}
+	for _, name := range paths {
+		add(name, diag.Diagnostic{
+			Code: diag.HandEdited, Summary: "this file was edited by hand since zave wrote it",
+			Hint: "change the spec that it comes from, or let zave publish --force discard the edit",
+		})
+	}
+	for _, name := range plan.Foreign {
+		add(name, diag.Diagnostic{
+			Code: diag.ForeignFile, Summary: "this is in the way: zave did not write it",
+			Hint: "move it away, or let zave publish --force replace it",
+		})
+	}
+	if err := a.report(string(diag.Text), in); err != nil {
+		return err
+	}
+	a.say("%s: nothing was published to %s of %s", in.list.Summary(), p.branch, p.remote)
+	return errReported()
+}
+
+// compare says what a plan does to the clusters: it reads the files, as the head has them, of the tenants and shared units
+// that change.
+func (p *publication) compare(was publish.Side, plan *publish.Plan) (*report.Report, error) {
+	tenants, dirs := map[string]bool{}, map[string]bool{}
+	touch := func(name string) {
+		if _, tenant := layout.Owner(name); tenant != "" {
+			tenants[tenant] = true
+		}
+		dirs[path.Dir(name)] = true
+	}
+	for _, f := range plan.Write {
+		touch(f.Path)
+	}
+	for _, name := range plan.Remove {
+		touch(name)
+	}
+	meant := func(name string) bool {
+		_, tenant := layout.Owner(name)
+		return tenants[tenant] || dirs[path.Dir(name)]
+	}
+	var before []tree.File
+	for _, f := range was.Files {
+		e, ok := was.Index.Find(f.Path)
+		if !ok || !f.Regular || !meant(f.Path) {
+			continue
+		}
+		data, err := was.Read(f)
+		if err != nil {
+			return nil, err
+		}
+		before = append(before, tree.File{Path: f.Path, Data: data, Unit: e.Unit})
+	}
+	base, err := diff.FromTree(before)
+	if err != nil {
+		return nil, err
+	}
+	head := &diff.Snapshot{Platform: p.head.result.Platform}
+	head.Units = unitsIn(p.head.result, func(dir string) bool { return meant(dir + "/" + layout.Kustomization) })
+	return diff.Compare(base, head, diff.Options{
+		Base: report.Side{Name: p.branch}, Head: report.Side{Name: "HEAD", Commit: p.source.Hash.String()},
+	})
+}
+
+// unitsIn are the units whose directories are wanted.
+func unitsIn(r *generator.Result, wanted func(dir string) bool) []unit.Unit {
+	return slices.DeleteFunc(slices.Clone(r.Units), func(u unit.Unit) bool { return !wanted(u.Dir()) })
+}
+
+// message is the commit's.
+func (p *publication) message(r *report.Report) string {
+	return fmt.Sprintf("publish %s\n\n%s%s@%s\nZave-Version: %s\nZave-Spec-Hash: sha256:%x\n",
+		p.source.Short(), sourceTrailer, p.origin, p.source.Hash, version, p.head.InputDigest)
+}
+
+// printCommit is --dry-run.
+func (a *app) printCommit(c *change) error {
+	var b strings.Builder
+	b.WriteString(c.message + "\n")
+	for _, line := range c.lines() {
+		b.WriteString(line + "\n")
+	}
+	_, err := fmt.Fprint(a.stdout, b.String())
+	return err
+}
+
+// lines are the files of a commit, a line each.
+func (c *change) lines() []string {
+	written := map[string]bool{}
+	for _, f := range c.plan.Write {
+		written[f.Path] = true
+	}
+	var out []string
+	for _, name := range c.made.Changed {
+		verb := "removed"
+		if written[name] {
+			verb = "written"
+		}
+		out = append(out, fmt.Sprintf("  %s  %s", verb, diag.Visible(name)))
+	}
+	return out
+}
+
+func (a *app) sayPublished(p *publication, c *change) {
+	if a.verbose {
+		for _, line := range c.lines() {
+			a.say("%s", line)
+		}
+	}
+	var parts []string
+	for _, part := range []struct {
+		n    int
+		name string
+	}{
+		{len(c.plan.Write) - c.plan.Missing, "changed"}, {c.plan.Missing, "added"}, {len(c.plan.Remove), "removed"},
+	} {
+		if part.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.name))
+		}
+	}
+	a.say("published %s to %s of %s: %s", c.made.Hash.String()[:10], p.branch, p.remote,
+		count(len(c.made.Changed), "file")+", "+strings.Join(parts, ", "))
+}
