@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Error is why a comment is not what it should be: one sentence, and what to do about it. What the forge says in it is
+// Error is why a comment or a request is not what it should be: one sentence, and what to do about it. What the forge says in it is
 // not to be trusted on a terminal.
 type Error struct {
 	Text, Hint string
@@ -113,8 +113,17 @@ func sentence(parts []string) string {
 	return s
 }
 
+// errand is what a call is for, in the words of its errors.
+type errand struct {
+	target     Target
+	permission string // what the token needs
+	refused    string // why a forge refuses what is allowed
+	again      string // what to do when it is busy
+	fault      string // what to do when it fails
+}
+
 // explain puts a failure, after so many attempts, in words.
-func (k keeper) explain(f *failure, n int, limit time.Duration) *Error {
+func (k errand) explain(f *failure, n int, limit time.Duration) *Error {
 	t := k.target
 	if already := (*Error)(nil); errors.As(f.err, &already) {
 		return already
@@ -128,12 +137,9 @@ func (k keeper) explain(f *failure, n int, limit time.Duration) *Error {
 	if n > 1 {
 		tries = fmt.Sprintf(", after %d attempts", n)
 	}
-	variable, permission := "GITHUB_TOKEN", "the job needs 'permissions: pull-requests: write', and a request from a fork has a "+
-		"token that only reads"
-	address := "GITHUB_API_URL"
+	variable, address := "GITHUB_TOKEN", "GITHUB_API_URL"
 	if t.Kind == GitLab {
 		variable, address = "GITLAB_TOKEN", "CI_API_V4_URL"
-		permission = "the token needs the scope 'api', and its role in the project must be Reporter or higher"
 	}
 	switch {
 	case f.status == 0:
@@ -142,25 +148,25 @@ func (k keeper) explain(f *failure, n int, limit time.Duration) *Error {
 	case f.limited && f.wait > 0:
 		e.Text = fmt.Sprintf("%s asks to wait %s before the next request (%s), which is longer than is left of %s",
 			t.Kind, f.wait.Round(time.Second), says, limit)
-		e.Hint = "run the job again later, or allow more time with --comment-timeout"
+		e.Hint = k.again
 	case f.limited:
 		e.Text = fmt.Sprintf("%s asks to slow down (%s)%s", t.Kind, says, tries)
-		e.Hint = "run the job again later, or allow more time with --comment-timeout"
+		e.Hint = k.again
 	case f.status == http.StatusUnauthorized:
 		e.Text = fmt.Sprintf("%s does not accept the token (%s)", t.Kind, says)
 		e.Hint = variable + " has expired, was revoked, or is of another server"
 	case f.status == http.StatusForbidden:
 		e.Text = fmt.Sprintf("%s does not let this token %s %s (%s)", t.Kind, f.doing, t, says)
-		e.Hint = permission
+		e.Hint = k.permission
 	case f.status == http.StatusNotFound:
 		e.Text = fmt.Sprintf("%s has no %s, or does not show it to this token (%s)", t.Kind, t, says)
-		e.Hint = permission
-	case f.status == http.StatusUnprocessableEntity || f.status == http.StatusBadRequest:
+		e.Hint = k.permission
+	case f.status == http.StatusUnprocessableEntity, f.status == http.StatusBadRequest, f.status == http.StatusConflict:
 		e.Text = fmt.Sprintf("%s refuses to %s %s (%s)", t.Kind, f.doing, t, says)
-		e.Hint = "its discussion may be locked, or too much was posted within a short time"
+		e.Hint = k.refused
 	case f.status >= 500:
 		e.Text = fmt.Sprintf("%s failed to %s %s (%s)%s", t.Kind, f.doing, t, says, tries)
-		e.Hint = "nothing is wrong with the change: run the job again"
+		e.Hint = k.fault
 	default:
 		e.Text = fmt.Sprintf("%s did not %s %s (%s)", t.Kind, f.doing, t, says)
 		e.Hint = address + " gives the address of its API"
@@ -172,7 +178,7 @@ func (k keeper) explain(f *failure, n int, limit time.Duration) *Error {
 }
 
 // unreachable says why there was no answer.
-func (k keeper) unreachable(f *failure, limit time.Duration) string {
+func (k errand) unreachable(f *failure, limit time.Duration) string {
 	at := k.target.API
 	if u, err := url.Parse(at); err == nil && u.Host != "" {
 		at = u.Host

@@ -1,9 +1,10 @@
 // Package forge keeps one comment on a pull request of GitHub's or a merge request of GitLab's: posts it, edits it in
-// place, and removes it when there is nothing to say.
+// place, and removes it when there is nothing to say. And it keeps one such request for a branch: opens it, and says
+// anew what it is for.
 //
 // Invariants: a comment is found again by a marker, and only one that the same author wrote: another's is never touched,
-// whatever stands in it; nothing waits beyond the time limit; an answer that got lost does not lead to a second comment,
-// as each attempt looks first; a token goes to the server that it is for and nowhere else, and into no text; it is the
+// whatever stands in it; nothing waits beyond the time limit; an answer that got lost does not lead to a second comment
+// or request, as each attempt looks first; a token goes to the server that it is for and nowhere else, and into no text; it is the
 // only importer of the forges' libraries.
 package forge
 
@@ -36,12 +37,15 @@ type Target struct {
 	Kind    Kind
 	API     string // base address of its REST API: "https://api.github.com", "https://gitlab.example/api/v4"
 	Project string // OWNER/NAME on GitHub; the number or the path of a project on GitLab
-	Number  int64  // of the request, within its project
+	Number  int64  // of the request, within its project; 0: the project itself is meant
 	Token   string
 }
 
 // String names the request as its forge writes it: "OWNER/NAME#7", "7!12".
 func (t Target) String() string {
+	if t.Number == 0 {
+		return t.Project
+	}
 	sign := "#"
 	if t.Kind == GitLab {
 		sign = "!"
@@ -56,22 +60,23 @@ type Options struct {
 	Agent   string        // the User-Agent
 }
 
-// Outcome is what became of the comment.
+// Outcome is what became of it.
 type Outcome string
 
 // The outcomes.
 const (
 	Posted  Outcome = "posted"
+	Opened  Outcome = "opened" // of a request
 	Edited  Outcome = "edited"
 	Same    Outcome = "up to date"
 	Removed Outcome = "removed"
 	Nothing Outcome = "" // there is none, and none is wanted
 )
 
-// Result is the comment as it is now.
+// Result is the comment, or the request, as it is now.
 type Result struct {
 	Outcome Outcome
-	URL     string // of the comment, where the forge says so
+	URL     string // on the web, where the forge says so
 }
 
 const (
@@ -86,22 +91,42 @@ const (
 // Keep makes the comment on a request that begins with the marker be this text, which begins with it too; an empty text
 // removes it. The marker is an HTML comment. The error is an *Error, or the context's.
 func Keep(ctx context.Context, t Target, marker, text string, o Options) (Result, error) {
+	t.Token = strings.TrimSpace(t.Token)
+	o = o.complete()
+	c, err := open(t, o)
+	if err != nil {
+		return Result{}, err
+	}
+	e := errand{
+		target: t, permission: "the job needs 'permissions: pull-requests: write', and a request from a fork has a token " +
+			"that only reads",
+		refused: "its discussion may be locked, or too much was posted within a short time",
+		again:   "run the job again later, or allow more time with --comment-timeout",
+		fault:   "nothing is wrong with the change: run the job again",
+	}
+	if t.Kind == GitLab {
+		e.permission = "the token needs the scope 'api', and its role in the project must be Reporter or higher"
+	}
+	k := keeper{c, marker, text}
+	return e.persist(ctx, o, k.attempt)
+}
+
+func (o Options) complete() Options {
 	if o.Timeout <= 0 {
 		o.Timeout = time.Minute
 	}
 	if o.Pause <= 0 {
 		o.Pause = time.Second
 	}
-	t.Token = strings.TrimSpace(t.Token)
-	c, err := open(t, o)
-	if err != nil {
-		return Result{}, err
-	}
+	return o
+}
+
+// persist makes attempts until one succeeds, the last is made, or the time is up.
+func (k errand) persist(ctx context.Context, o Options, attempt func(context.Context) (Result, error)) (Result, error) {
 	limited, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
-	k := keeper{t, c, marker, text}
 	for n := 1; ; n++ {
-		result, err := k.attempt(limited)
+		result, err := attempt(limited)
 		if err == nil {
 			return result, nil
 		}
@@ -147,7 +172,17 @@ type comment struct {
 }
 
 func open(t Target, o Options) (comments, error) {
-	client := &http.Client{
+	if t.Kind == GitLab {
+		c, err := openGitLab(t, o)
+		return &gitlabComments{c, t.Project, t.Number}, err
+	}
+	c, err := openGitHub(t, o)
+	return &githubComments{c, int(t.Number)}, err
+}
+
+// newClient is how a forge is talked to.
+func newClient(o Options) *http.Client {
+	return &http.Client{
 		Timeout: min(once, o.Timeout),
 		// A redirect to another server would take the token along: the libraries set it on each request.
 		CheckRedirect: func(req *http.Request, via []*http.Request) error {
@@ -160,15 +195,10 @@ func open(t Target, o Options) (comments, error) {
 			return nil
 		},
 	}
-	if t.Kind == GitLab {
-		return openGitLab(t, client, o)
-	}
-	return openGitHub(t, client, o)
 }
 
 // keeper is one call of Keep.
 type keeper struct {
-	target Target
 	comments
 	marker, text string
 }

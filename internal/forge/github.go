@@ -12,25 +12,29 @@ import (
 // githubComments are those of a pull request, which GitHub keeps as those of an issue:
 // https://docs.github.com/rest/issues/comments
 type githubComments struct {
-	client      *github.Client
-	owner, name string
-	number      int
+	githubProject
+	number int
 }
 
-func openGitHub(t Target, client *http.Client, o Options) (comments, error) {
+type githubProject struct {
+	client      *github.Client
+	owner, name string
+}
+
+func openGitHub(t Target, o Options) (g githubProject, err error) {
 	owner, name, ok := strings.Cut(t.Project, "/")
 	if !ok || owner == "" || name == "" || strings.ContainsAny(name, "/?#") {
-		return nil, &Error{Text: "a repository on GitHub is named OWNER/NAME, and not " + t.Project}
+		return g, &Error{Text: "a repository on GitHub is named OWNER/NAME, and not " + t.Project}
 	}
 	api := strings.TrimSuffix(t.API, "/") + "/"
 	c, err := github.NewClient(
-		github.WithHTTPClient(client), github.WithAuthToken(t.Token), github.WithUserAgent(o.Agent),
-		github.WithURLs(&api, nil), github.WithDisableRateLimitCheck(), // Keep decides when to ask again
+		github.WithHTTPClient(newClient(o)), github.WithAuthToken(t.Token), github.WithUserAgent(o.Agent),
+		github.WithURLs(&api, nil), github.WithDisableRateLimitCheck(), // persist decides when to ask again
 	)
 	if err != nil {
-		return nil, &Error{Text: "GitHub's address cannot be used: " + err.Error(), Hint: "GITHUB_API_URL gives it"}
+		return g, &Error{Text: "GitHub's address cannot be used: " + err.Error(), Hint: "GITHUB_API_URL gives it"}
 	}
-	return &githubComments{c, owner, name, int(t.Number)}, nil
+	return githubProject{c, owner, name}, nil
 }
 
 func (g *githubComments) list(ctx context.Context, page int) ([]comment, int, error) {

@@ -22,15 +22,16 @@ type gitlabComments struct {
 	number  int64
 }
 
-func openGitLab(t Target, client *http.Client, o Options) (comments, error) {
+func openGitLab(t Target, o Options) (*gitlab.Client, error) {
 	c, err := gitlab.NewClient(t.Token,
-		gitlab.WithHTTPClient(client), gitlab.WithUserAgent(o.Agent), gitlab.WithoutRetries(), // Keep decides when to ask again
+		gitlab.WithHTTPClient(newClient(o)), gitlab.WithUserAgent(o.Agent),
+		gitlab.WithoutRetries(), // persist decides when to ask again
 		gitlab.WithURLWarningLogger(slog.New(slog.NewTextHandler(io.Discard, nil))), gitlab.WithBaseURL(t.API),
 	)
 	if err != nil {
 		return nil, &Error{Text: "GitLab's address cannot be used: " + err.Error(), Hint: "CI_API_V4_URL gives it"}
 	}
-	return &gitlabComments{c, t.Project, t.Number}, nil
+	return c, nil
 }
 
 func (g *gitlabComments) list(ctx context.Context, page int) ([]comment, int, error) {
@@ -110,6 +111,8 @@ func gitlabFailure(doing string, resp *gitlab.Response, err error) error {
 	switch m := said.Message.(type) {
 	case string:
 		parts = append(parts, m)
+	case []any:
+		parts = append(parts, strings.Trim(fmt.Sprint(m), "[]"))
 	case map[string]any:
 		for _, field := range slices.Sorted(maps.Keys(m)) {
 			parts = append(parts, field+" "+strings.Trim(fmt.Sprint(m[field]), "[]"))
