@@ -25,6 +25,7 @@ import (
 	"github.com/zavestudios/zave/internal/diag"
 	"github.com/zavestudios/zave/internal/diff"
 	"github.com/zavestudios/zave/internal/diff/report"
+	"github.com/zavestudios/zave/internal/forge"
 	"github.com/zavestudios/zave/internal/gitrepo"
 	"github.com/zavestudios/zave/internal/gitrepo/remote"
 	"github.com/zavestudios/zave/internal/load"
@@ -40,6 +41,10 @@ type publishOptions struct {
 	author, committer string // "Name <address>"; empty: git's own
 	signKey, sshKey   string // files, absolute; empty: none
 	from              string // what a relative address is relative to
+	pullRequest       bool
+	forge             string // "github" or "gitlab"; empty: as the address tells
+	verify            bool
+	format            string // of verify
 }
 
 func (a *app) publishCommand() *cobra.Command {
@@ -57,7 +62,9 @@ func (a *app) publishCommand() *cobra.Command {
 		Example: "  zave publish\n" +
 			"  zave publish --dry-run                         what would be committed?\n" +
 			"  zave publish --repo ../platform-gitops.git     to another repository\n" +
-			"  zave publish --adopt                           for the first time",
+			"  zave publish --adopt                           for the first time\n" +
+			"  zave publish --branch review --pull-request    for a review\n" +
+			"  zave publish --verify                          is it as it was published?",
 		Args:                  noArgs("the repository is named by --repo"),
 		DisableFlagsInUseLine: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -74,6 +81,25 @@ func (a *app) publishCommand() *cobra.Command {
 					return usage(cmd, "--%s %q is not of the form 'Name <address>'", who.name, who.value)
 				}
 			}
+			switch {
+			case o.verify:
+				for _, name := range []string{"dry-run", "adopt", "force", "author", "committer", "sign-key", "pull-request", "forge"} {
+					if cmd.Flags().Changed(name) {
+						return usage(cmd, "--verify publishes nothing, and --%s says how to", name)
+					}
+				}
+				return a.publishVerify(cmd.Context(), publishVerifyOptions{
+					repo: o.repo, branch: o.branch, format: o.format, remote: remote.Options{KeyFile: o.sshKey},
+				})
+			case cmd.Flags().Changed("format"):
+				return usage(cmd, "--format is how --verify prints what it found")
+			case o.forge != "" && !o.pullRequest:
+				return usage(cmd, "--forge is where --pull-request opens one")
+			case o.pullRequest && o.branch == "":
+				return usage(cmd, "--pull-request needs the name of a branch for it, by --branch")
+			case o.pullRequest && o.dryRun:
+				return usage(cmd, "--pull-request and --dry-run exclude each other")
+			}
 			return a.publish(cmd.Context(), o)
 		},
 	}
@@ -88,6 +114,19 @@ func (a *app) publishCommand() *cobra.Command {
 	f.StringVar(&o.committer, "committer", "", "`PERSON` who makes the commit; by default as git has it, or the author")
 	f.StringVar(&o.signKey, "sign-key", "", "sign the commit with the key in `FILE`, of SSH or OpenPGP")
 	f.StringVar(&o.sshKey, "ssh-key", "", "log in over ssh with the private key in `FILE`")
+	f.BoolVar(&o.pullRequest, "pull-request", false,
+		"open a pull or merge request from the --branch to the platform's own, or bring it up to date; the token is read from "+
+			"GITHUB_TOKEN or GITLAB_TOKEN")
+	forges := []string{"github", "gitlab"}
+	f.Var(&choice{&o.forge, "FORGE", forges}, "forge",
+		"what the repository's server is: github or gitlab, with its API at GITHUB_API_URL or CI_API_V4_URL; by default as its name tells")
+	complete(cmd, "forge", func(string) []string { return forges })
+	f.BoolVar(&o.verify, "verify", false,
+		"prove what is published, and publish nothing: every file is as it was written, and what the specs compile to")
+	formats := []string{string(diag.Text), string(diag.JSON)}
+	o.format = formats[0]
+	f.Var(&choice{&o.format, "FORMAT", formats}, "format", "how --verify prints what it found: text or json")
+	complete(cmd, "format", func(string) []string { return formats })
 	return cmd
 }
 
@@ -117,6 +156,8 @@ type publication struct {
 	author, committer remote.Person
 	sign              remote.Signer
 
+	forge forge.Target // where a pull request is opened
+
 	relations map[string]publish.Relation // of commits of the specs
 	kept      []string                    // such commits, of which parts stay that ours do not come from
 }
@@ -143,7 +184,15 @@ func (a *app) publish(ctx context.Context, o publishOptions) error {
 	if err := p.connect(); err != nil {
 		return repositoryProblem(err)
 	}
-	return repositoryProblem(a.land(ctx, p))
+	if o.pullRequest {
+		if err := p.prepareReview(); err != nil {
+			return err
+		}
+	}
+	if err := a.land(ctx, p); err != nil || !o.pullRequest {
+		return repositoryProblem(err)
+	}
+	return repositoryProblem(a.review(ctx, p))
 }
 
 // readPublication compiles the specs of HEAD, and refuses what is not to be published.
@@ -312,13 +361,22 @@ func (a *app) attempt(ctx context.Context, p *publication) error {
 	a.stages.begin("fetch")
 	snapshot, err := p.remote.Fetch(ctx, p.branch)
 	if errors.Is(err, remote.ErrEmpty) || errors.Is(err, remote.ErrNoBranch) {
-		if !p.options.adopt {
+		if !p.options.adopt && !(p.options.pullRequest && errors.Is(err, remote.ErrNoBranch)) {
 			return &problem{exit: exitInput, text: err.Error(), hint: "check --repo and --branch; to begin there, add --adopt"}
 		}
 		snapshot, err = nil, nil
 	}
 	if err != nil {
 		return err
+	}
+	var old remote.Hash
+	if snapshot != nil {
+		old = snapshot.Hash
+	}
+	if p.options.pullRequest {
+		if snapshot, err = a.reviewBase(ctx, p, snapshot); err != nil {
+			return err
+		}
 	}
 	if snapshot != nil {
 		defer snapshot.Close()
@@ -331,10 +389,6 @@ func (a *app) attempt(ctx context.Context, p *publication) error {
 		return a.printCommit(c)
 	}
 	a.stages.begin("push")
-	var old remote.Hash
-	if snapshot != nil {
-		old = snapshot.Hash
-	}
 	err = p.remote.Push(ctx, p.branch, old, c.made)
 	if errors.Is(err, remote.ErrRaced) || errors.Is(err, remote.ErrUnclear) {
 		// It may have arrived all the same, and somebody else's on top of it.
