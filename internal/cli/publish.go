@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"net/mail"
 	"net/url"
@@ -24,10 +25,12 @@ import (
 	"github.com/zavestudios/zave/generator/unit"
 	"github.com/zavestudios/zave/internal/diag"
 	"github.com/zavestudios/zave/internal/diff"
+	"github.com/zavestudios/zave/internal/diff/format"
 	"github.com/zavestudios/zave/internal/diff/report"
 	"github.com/zavestudios/zave/internal/forge"
 	"github.com/zavestudios/zave/internal/gitrepo"
 	"github.com/zavestudios/zave/internal/gitrepo/remote"
+	"github.com/zavestudios/zave/internal/leak"
 	"github.com/zavestudios/zave/internal/load"
 	"github.com/zavestudios/zave/internal/publish"
 	"github.com/zavestudios/zave/internal/tree"
@@ -40,11 +43,12 @@ type publishOptions struct {
 	dryRun            bool
 	author, committer string // "Name <address>"; empty: git's own
 	signKey, sshKey   string // files, absolute; empty: none
+	interlocks        interlocks
+	verify            bool
+	format            string // of verify
 	from              string // what a relative address is relative to
 	pullRequest       bool
 	forge             string // "github" or "gitlab"; empty: as the address tells
-	verify            bool
-	format            string // of verify
 }
 
 func (a *app) publishCommand() *cobra.Command {
@@ -81,24 +85,11 @@ func (a *app) publishCommand() *cobra.Command {
 					return usage(cmd, "--%s %q is not of the form 'Name <address>'", who.name, who.value)
 				}
 			}
-			switch {
-			case o.verify:
-				for _, name := range []string{"dry-run", "adopt", "force", "author", "committer", "sign-key", "pull-request", "forge"} {
-					if cmd.Flags().Changed(name) {
-						return usage(cmd, "--verify publishes nothing, and --%s says how to", name)
-					}
-				}
-				return a.publishVerify(cmd.Context(), publishVerifyOptions{
-					repo: o.repo, branch: o.branch, format: o.format, remote: remote.Options{KeyFile: o.sshKey},
-				})
-			case cmd.Flags().Changed("format"):
-				return usage(cmd, "--format is how --verify prints what it found")
-			case o.forge != "" && !o.pullRequest:
-				return usage(cmd, "--forge is where --pull-request opens one")
-			case o.pullRequest && o.branch == "":
-				return usage(cmd, "--pull-request needs the name of a branch for it, by --branch")
-			case o.pullRequest && o.dryRun:
-				return usage(cmd, "--pull-request and --dry-run exclude each other")
+			if err := o.together(cmd); err != nil {
+				return err
+			}
+			if o.verify {
+				return a.publishVerify(cmd.Context(), o.verification())
 			}
 			return a.publish(cmd.Context(), o)
 		},
@@ -110,6 +101,14 @@ func (a *app) publishCommand() *cobra.Command {
 	f.BoolVarP(&o.dryRun, "dry-run", "n", false, "print the commit that would be made, and make none")
 	f.BoolVar(&o.adopt, "adopt", false, "take over a repository or a branch that zave does not manage yet")
 	f.BoolVar(&o.force, "force", false, "overwrite what was edited by hand or is in the way, and what newer specs published")
+	o.interlocks.most = defaultDeletes()
+	f.StringSliceVar(&o.interlocks.allow, "allow-delete", nil,
+		"delete `NAME` for good: a tenant, a database, a service, Kind/namespace/name or Kind/name; may be repeated")
+	f.Var(&o.interlocks.most, "max-delete", "refuse to delete more of a cluster's files: a number, or a percentage")
+	f.BoolVar(&o.verify, "verify", false, "prove what is published instead, and list each edit by hand")
+	o.format = string(diag.Text)
+	f.Var(&choice{&o.format, "FORMAT", []string{"text", "json"}}, "format", "how to print --verify: text or json")
+	complete(cmd, "format", func(string) []string { return []string{"text", "json"} })
 	f.StringVar(&o.author, "author", "", "`PERSON` who is the commit's author: 'Name <address>'; by default as git has it")
 	f.StringVar(&o.committer, "committer", "", "`PERSON` who makes the commit; by default as git has it, or the author")
 	f.StringVar(&o.signKey, "sign-key", "", "sign the commit with the key in `FILE`, of SSH or OpenPGP")
@@ -121,13 +120,12 @@ func (a *app) publishCommand() *cobra.Command {
 	f.Var(&choice{&o.forge, "FORGE", forges}, "forge",
 		"what the repository's server is: github or gitlab, with its API at GITHUB_API_URL or CI_API_V4_URL; by default as its name tells")
 	complete(cmd, "forge", func(string) []string { return forges })
-	f.BoolVar(&o.verify, "verify", false,
-		"prove what is published, and publish nothing: every file is as it was written, and what the specs compile to")
-	formats := []string{string(diag.Text), string(diag.JSON)}
-	o.format = formats[0]
-	f.Var(&choice{&o.format, "FORMAT", formats}, "format", "how --verify prints what it found: text or json")
-	complete(cmd, "format", func(string) []string { return formats })
 	return cmd
+}
+
+// verification are the flags as --verify takes them.
+func (o publishOptions) verification() publishVerifyOptions {
+	return publishVerifyOptions{repo: o.repo, branch: o.branch, format: o.format, remote: remote.Options{KeyFile: o.sshKey}}
 }
 
 // parsePerson reads "Name <address>".
@@ -160,6 +158,7 @@ type publication struct {
 
 	relations map[string]publish.Relation // of commits of the specs
 	kept      []string                    // such commits, of which parts stay that ours do not come from
+	before    *gitrepo.Commit             // of the specs that the branch has, where that is here; may be nil
 }
 
 // publish is the command.
@@ -267,8 +266,7 @@ func (p *publication) connect() (err error) {
 	if err != nil {
 		return err
 	}
-	p.origin = withoutCredentials(p.origin)
-	if p.origin == "" {
+	if p.origin = originName(p.origin); p.origin == "" {
 		p.origin = p.head.result.Platform.Name
 	}
 	for _, who := range []struct {
@@ -312,16 +310,17 @@ func (p *publication) connect() (err error) {
 	return err
 }
 
-// withoutCredentials is an address as it may be shown.
-func withoutCredentials(address string) string {
-	u, err := url.Parse(address)
-	if err != nil || u.User == nil {
-		return address
+// originName is a repository as a commit names it: "github.com/OWNER/NAME"; empty for a directory of this machine.
+func originName(address string) string {
+	if u, err := url.Parse(address); err == nil && u.Host != "" {
+		return u.Host + strings.TrimSuffix(strings.TrimRight(u.Path, "/"), ".git")
 	}
-	if u.User = url.User(u.User.Username()); u.Scheme != "ssh" {
-		u.User = nil
+	host, name, ok := strings.Cut(address, ":") // as ssh has it
+	if !ok || strings.Contains(host, "/") {
+		return ""
 	}
-	return u.String()
+	_, host, _ = cutLast("@"+host, "@")
+	return host + "/" + strings.TrimSuffix(strings.Trim(name, "/"), ".git")
 }
 
 // attempts is how often a commit is made anew because somebody else was first.
@@ -448,6 +447,13 @@ func (a *app) decide(ctx context.Context, p *publication, snapshot *remote.Snaps
 	if err != nil {
 		return nil, err
 	}
+	var owned []string
+	for _, e := range was.Index.Files {
+		owned = append(owned, e.Path)
+	}
+	if err := interlock(r, owned, p.options.interlocks); err != nil {
+		return nil, err
+	}
 	c := &change{plan: plan, message: p.message(r)}
 	a.stages.begin("commit")
 	edit := remote.Change{
@@ -525,6 +531,15 @@ func cutLast(s, sep string) (before, after string, ok bool) {
 	return s, "", false
 }
 
+// knows gives a commit of the specs, where it is here; nil where it is not.
+func (p *publication) knows(commit string) (*gitrepo.Commit, error) {
+	raw, err := hex.DecodeString(commit)
+	if err != nil || len(raw) != len(gitrepo.Hash{}) || !p.platform.repo.Has(gitrepo.Hash(raw)) {
+		return nil, nil
+	}
+	return p.platform.repo.Commit(gitrepo.Hash(raw))
+}
+
 // relation tells what a commit of the specs is to the one that is published.
 func (p *publication) relation(commit string, when time.Time) (publish.Relation, error) {
 	if r, ok := p.relations[commit]; ok {
@@ -535,12 +550,11 @@ func (p *publication) relation(commit string, when time.Time) (publish.Relation,
 		r = publish.Later
 	}
 	repo := p.platform.repo
-	raw, err := hex.DecodeString(commit)
-	if err == nil && len(raw) == len(gitrepo.Hash{}) && repo.Has(gitrepo.Hash(raw)) {
-		c, err := repo.Commit(gitrepo.Hash(raw))
-		if err != nil {
-			return r, err
-		}
+	c, err := p.knows(commit)
+	if err != nil {
+		return r, err
+	}
+	if c != nil {
 		if older, err := repo.Behind(c, p.source); err != nil {
 			return r, err
 		} else if older {
@@ -565,7 +579,7 @@ func (p *publication) relation(commit string, when time.Time) (publish.Relation,
 // has of specs that ours come from is replaced, and what it has of specs that come from ours stays. Where neither is so,
 // it is decided by tenant and shared file.
 func (a *app) meet(ctx context.Context, p *publication, s *remote.Snapshot, is publish.Side) (*publish.Compiled, error) {
-	p.kept = nil
+	p.kept, p.before = nil, nil
 	differing := p.tree.Differing(is)
 	by := publishedBy(&s.Head)
 	var history *remote.History
@@ -594,6 +608,7 @@ func (a *app) meet(ctx context.Context, p *publication, s *remote.Snapshot, is p
 		}
 	}
 	var unrelated []string
+	var err error
 	for _, commit := range slices.Concat([]string{by.commit}, by.kept) {
 		switch r, err := p.relation(commit, by.when); {
 		case err != nil:
@@ -604,6 +619,9 @@ func (a *app) meet(ctx context.Context, p *publication, s *remote.Snapshot, is p
 		case r != publish.Ancestor:
 			unrelated = append(unrelated, commit)
 		}
+	}
+	if p.before, err = p.knows(by.commit); err != nil {
+		return nil, err
 	}
 	if len(unrelated) == 0 {
 		return p.tree, nil
@@ -776,8 +794,16 @@ func (p *publication) compare(was publish.Side, plan *publish.Plan) (*report.Rep
 	}
 	head := &diff.Snapshot{Platform: p.head.result.Platform}
 	head.Units = unitsIn(p.head.result, func(dir string) bool { return meant(dir + "/" + layout.Kustomization) })
+	var then fs.FS // an acknowledgement that came with what is published is spent
+	if p.before != nil {
+		then = p.platform.at("", p.before).files
+	}
+	acks, _, _, err := acknowledgements(then, p.platform.at("", p.source).files)
+	if err != nil {
+		return nil, err
+	}
 	return diff.Compare(base, head, diff.Options{
-		Base: report.Side{Name: p.branch}, Head: report.Side{Name: "HEAD", Commit: p.source.Hash.String()},
+		Base: report.Side{Name: p.branch}, Head: report.Side{Name: "HEAD", Commit: p.source.Hash.String()}, Acks: acks,
 	})
 }
 
@@ -788,9 +814,11 @@ func unitsIn(r *generator.Result, wanted func(dir string) bool) []unit.Unit {
 
 // message is the commit's.
 func (p *publication) message(r *report.Report) string {
-	text := fmt.Sprintf("publish %s\n\n%s%s@%s\nZave-Version: %s\nZave-Spec-Hash: sha256:%x\n",
-		p.source.Short(), sourceTrailer, p.origin, p.source.Hash, version, p.head.InputDigest)
-	for _, commit := range p.kept {
+	text := format.CommitMessage(r, format.CommitOptions{
+		Source: p.origin + "@" + p.source.Hash.String(), Version: version,
+		SpecHash: "sha256:" + hex.EncodeToString(p.head.InputDigest[:]), Mask: leak.Mask,
+	})
+	for _, commit := range p.kept { // its last paragraph is that of trailers
 		text += keptTrailer + p.origin + "@" + commit + "\n"
 	}
 	return text

@@ -9,6 +9,8 @@ import (
 	"os"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"github.com/zavestudios/zave/internal/diag"
 	"github.com/zavestudios/zave/internal/diff/format"
 	"github.com/zavestudios/zave/internal/diff/report"
@@ -16,6 +18,32 @@ import (
 	"github.com/zavestudios/zave/internal/gitrepo/remote"
 	"github.com/zavestudios/zave/internal/leak"
 )
+
+// together refuses flags that do not go together.
+func (o publishOptions) together(cmd *cobra.Command) error {
+	set := cmd.Flags().Changed
+	if o.verify {
+		for _, name := range []string{
+			"dry-run", "adopt", "force", "allow-delete", "max-delete", "author", "committer", "sign-key", "pull-request", "forge",
+		} {
+			if set(name) {
+				return usage(cmd, "--verify publishes nothing, and --%s is about that", name)
+			}
+		}
+		return nil
+	}
+	switch {
+	case set("format"):
+		return usage(cmd, "--format is how --verify prints what it found")
+	case o.forge != "" && !o.pullRequest:
+		return usage(cmd, "--forge is where --pull-request opens one")
+	case o.pullRequest && o.branch == "":
+		return usage(cmd, "--pull-request needs the name of a branch for it, by --branch")
+	case o.pullRequest && o.dryRun:
+		return usage(cmd, "--pull-request and --dry-run exclude each other")
+	}
+	return nil
+}
 
 // reviewTarget finds the project on a forge that a repository's address is of, and what to reach it with. The forge is
 // "github", "gitlab" or empty: as the host tells. A token goes to the forge that it is for: the address of another

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -86,6 +87,12 @@ func (v *verification) find(kind, file, format string, args ...any) {
 // publishVerify proves what is published: the index, each file, and that it is what the specs of the recorded commit
 // compile to. It writes nothing.
 func (a *app) publishVerify(ctx context.Context, o publishVerifyOptions) error {
+	if key := o.remote.KeyFile; key != "" {
+		var err error
+		if o.remote.KeyFile, err = filepath.Abs(key); err != nil {
+			return err
+		}
+	}
 	p, err := a.openPlatform()
 	if err != nil {
 		p = nil // no specs here: it may be the GitOps repository itself
