@@ -25,6 +25,7 @@ import (
 	"github.com/zavestudios/zave/internal/diff"
 	"github.com/zavestudios/zave/internal/diff/format"
 	"github.com/zavestudios/zave/internal/diff/report"
+	"github.com/zavestudios/zave/internal/forge"
 	"github.com/zavestudios/zave/internal/gitrepo"
 	"github.com/zavestudios/zave/internal/gitrepo/remote"
 	"github.com/zavestudios/zave/internal/leak"
@@ -45,6 +46,8 @@ type publishOptions struct {
 	verify            bool
 	format            string // of verify
 	from              string // what a relative address is relative to
+	pullRequest       bool
+	forge             string // "github" or "gitlab"; empty: as the address tells
 }
 
 func (a *app) publishCommand() *cobra.Command {
@@ -62,7 +65,9 @@ func (a *app) publishCommand() *cobra.Command {
 		Example: "  zave publish\n" +
 			"  zave publish --dry-run                         what would be committed?\n" +
 			"  zave publish --repo ../platform-gitops.git     to another repository\n" +
-			"  zave publish --adopt                           for the first time",
+			"  zave publish --adopt                           for the first time\n" +
+			"  zave publish --branch review --pull-request    for a review\n" +
+			"  zave publish --verify                          is it as it was published?",
 		Args:                  noArgs("the repository is named by --repo"),
 		DisableFlagsInUseLine: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -78,6 +83,9 @@ func (a *app) publishCommand() *cobra.Command {
 				if _, err := parsePerson(who.value); err != nil {
 					return usage(cmd, "--%s %q is not of the form 'Name <address>'", who.name, who.value)
 				}
+			}
+			if err := o.together(cmd); err != nil {
+				return err
 			}
 			if o.verify {
 				return a.publishVerify(cmd.Context(), o.verification())
@@ -104,6 +112,13 @@ func (a *app) publishCommand() *cobra.Command {
 	f.StringVar(&o.committer, "committer", "", "`PERSON` who makes the commit; by default as git has it, or the author")
 	f.StringVar(&o.signKey, "sign-key", "", "sign the commit with the key in `FILE`, of SSH or OpenPGP")
 	f.StringVar(&o.sshKey, "ssh-key", "", "log in over ssh with the private key in `FILE`")
+	f.BoolVar(&o.pullRequest, "pull-request", false,
+		"open a pull or merge request from the --branch to the platform's own, or bring it up to date; the token is read from "+
+			"GITHUB_TOKEN or GITLAB_TOKEN")
+	forges := []string{"github", "gitlab"}
+	f.Var(&choice{&o.forge, "FORGE", forges}, "forge",
+		"what the repository's server is: github or gitlab, with its API at GITHUB_API_URL or CI_API_V4_URL; by default as its name tells")
+	complete(cmd, "forge", func(string) []string { return forges })
 	return cmd
 }
 
@@ -138,6 +153,8 @@ type publication struct {
 	author, committer remote.Person
 	sign              remote.Signer
 
+	forge forge.Target // where a pull request is opened
+
 	relations map[string]publish.Relation // of commits of the specs, by ancestry
 	kept      []string                    // such commits, of which parts stay that ours do not come from
 	before    *gitrepo.Commit             // of the specs that the branch has, where that is here; may be nil
@@ -165,7 +182,15 @@ func (a *app) publish(ctx context.Context, o publishOptions) error {
 	if err := p.connect(); err != nil {
 		return repositoryProblem(err)
 	}
-	return repositoryProblem(a.land(ctx, p))
+	if o.pullRequest {
+		if err := p.prepareReview(); err != nil {
+			return err
+		}
+	}
+	if err := a.land(ctx, p); err != nil || !o.pullRequest {
+		return repositoryProblem(err)
+	}
+	return repositoryProblem(a.review(ctx, p))
 }
 
 // readPublication compiles the specs of HEAD, and refuses what is not to be published.
@@ -334,13 +359,22 @@ func (a *app) attempt(ctx context.Context, p *publication) error {
 	a.stages.begin("fetch")
 	snapshot, err := p.remote.Fetch(ctx, p.branch)
 	if errors.Is(err, remote.ErrEmpty) || errors.Is(err, remote.ErrNoBranch) {
-		if !p.options.adopt {
+		if !p.options.adopt && !(p.options.pullRequest && errors.Is(err, remote.ErrNoBranch)) {
 			return &problem{exit: exitInput, text: err.Error(), hint: "check --repo and --branch; to begin there, add --adopt"}
 		}
 		snapshot, err = nil, nil
 	}
 	if err != nil {
 		return err
+	}
+	var old remote.Hash
+	if snapshot != nil {
+		old = snapshot.Hash
+	}
+	if p.options.pullRequest {
+		if snapshot, err = a.reviewBase(ctx, p, snapshot); err != nil {
+			return err
+		}
 	}
 	if snapshot != nil {
 		defer snapshot.Close()
@@ -353,10 +387,6 @@ func (a *app) attempt(ctx context.Context, p *publication) error {
 		return a.printCommit(c)
 	}
 	a.stages.begin("push")
-	var old remote.Hash
-	if snapshot != nil {
-		old = snapshot.Hash
-	}
 	err = p.remote.Push(ctx, p.branch, old, c.made)
 	if errors.Is(err, remote.ErrRaced) || errors.Is(err, remote.ErrUnclear) {
 		// It may have arrived all the same, and somebody else's on top of it.

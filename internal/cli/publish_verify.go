@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"github.com/zavestudios/zave/generator/layout"
 	"github.com/zavestudios/zave/internal/diag"
 	"github.com/zavestudios/zave/internal/diff"
+	"github.com/zavestudios/zave/internal/diff/report"
 	"github.com/zavestudios/zave/internal/gitrepo"
 	"github.com/zavestudios/zave/internal/gitrepo/remote"
 	"github.com/zavestudios/zave/internal/tree"
@@ -85,6 +87,12 @@ func (v *verification) find(kind, file, format string, args ...any) {
 // publishVerify proves what is published: the index, each file, and that it is what the specs of the recorded commit
 // compile to. It writes nothing.
 func (a *app) publishVerify(ctx context.Context, o publishVerifyOptions) error {
+	if key := o.remote.KeyFile; key != "" {
+		var err error
+		if o.remote.KeyFile, err = filepath.Abs(key); err != nil {
+			return err
+		}
+	}
 	p, err := a.openPlatform()
 	if err != nil {
 		p = nil // no specs here: it may be the GitOps repository itself
@@ -212,14 +220,14 @@ func (a *app) verify(ctx context.Context, s *remote.Snapshot, p *platformRepo, v
 		return nil
 	}
 	v.Proved = "digests"
-	commit, err := v.sourceCommit(p, source)
+	commit, kept, err := v.sourceCommits(p, source)
 	if err != nil {
 		return err
 	}
-	if err := verifyTraces(ours, v, commit, p); err != nil || commit == nil {
+	if err := verifyTraces(ours, v, commit, kept, p); err != nil || commit == nil {
 		return err
 	}
-	return a.verifyCompiled(ctx, p, commit, index, v)
+	return a.verifyCompiled(ctx, p, commit, kept, index, v)
 }
 
 // readPublished reads the index, all parts of it; false: it cannot be understood, which the findings say.
@@ -396,17 +404,17 @@ func trailer(message, key string) (value string) {
 	return value
 }
 
-// sourceCommit finds the commit of the specs. Where it cannot be had, v says why; exit says whether that was to be
-// expected.
-func (v *verification) sourceCommit(p *platformRepo, from *remote.Head) (*gitrepo.Commit, error) {
-	unknown := func(exit int, hint, format string, args ...any) (*gitrepo.Commit, error) {
+// sourceCommits finds the commit of the specs, and those that parts of the tree were left of. Where one cannot be had, v
+// says why; exit says whether that was to be expected.
+func (v *verification) sourceCommits(p *platformRepo, from *remote.Head) (c *gitrepo.Commit, kept []*gitrepo.Commit, err error) {
+	unknown := func(exit int, hint, format string, args ...any) (*gitrepo.Commit, []*gitrepo.Commit, error) {
 		v.Unproved, v.hint, v.exit = fmt.Sprintf(format, args...), hint, exit
-		return nil, nil
+		return nil, nil, nil
 	}
-	recorded := ""
+	var by *published
 	if from != nil {
-		recorded = trailer(from.Message, "Zave-Source")
-		v.Source, v.Version = diag.Visible(recorded), diag.Visible(trailer(from.Message, "Zave-Version"))
+		by = publishedBy(from)
+		v.Source, v.Version = diag.Visible(trailer(from.Message, "Zave-Source")), diag.Visible(trailer(from.Message, "Zave-Version"))
 	}
 	switch {
 	case p == nil:
@@ -417,26 +425,46 @@ func (v *verification) sourceCommit(p *platformRepo, from *remote.Head) (*gitrep
 	case from == nil:
 		return unknown(exitUnknown, "a clone with more of its history has it",
 			"the commit that changed the index last is too far back to say where the tree comes from")
-	case recorded == "":
+	case by == nil:
 		return unknown(exitUnknown, "publish with 'zave publish', which says so in the commit",
 			"the commit %.10s, which changed the index last, does not say where the tree comes from (Zave-Source)", from.Hash)
 	}
-	commit := recorded[strings.LastIndex(recorded, "@")+1:]
-	c, err := p.repo.Resolve(commit)
-	switch {
-	case len(commit) != 40 || errors.Is(err, gitrepo.ErrNotFound) || errors.Is(err, gitrepo.ErrShallow):
-		return unknown(exitUnknown, "fetch all of its history ('git fetch --unshallow'; 'fetch-depth: 0' in Actions, "+
-			"'GIT_DEPTH: 0' in GitLab CI), or look whether it is the right repository",
-			"the source commit %s is not in this repository", diag.Visible(cmp.Or(commit, recorded)))
-	case err != nil:
-		return nil, err
+	for i, name := range append([]string{by.commit}, by.kept...) {
+		one, err := p.repo.Resolve(name)
+		switch {
+		case len(name) != 40 || errors.Is(err, gitrepo.ErrNotFound) || errors.Is(err, gitrepo.ErrShallow):
+			return unknown(exitUnknown, "fetch all of its history ('git fetch --unshallow'; 'fetch-depth: 0' in Actions, "+
+				"'GIT_DEPTH: 0' in GitLab CI), or look whether it is the right repository",
+				"the source commit %s is not in this repository", diag.Visible(name))
+		case err != nil:
+			return nil, nil, err
+		case i == 0:
+			c = one
+		default:
+			kept = append(kept, one)
+		}
 	}
-	return c, nil
+	return c, kept, nil
 }
 
-// verifyTraces holds each object to the line of the spec that it names. Without a commit, it has to name one.
-func verifyTraces(files []tree.File, v *verification, commit *gitrepo.Commit, p *platformRepo) error {
-	lines := map[string]int{} // of each spec file; -1: it is not there
+// verifyTraces holds each object to the line of the spec that it names, in the source commit or one that parts were left
+// of. Without a commit, it has to name one.
+func verifyTraces(files []tree.File, v *verification, commit *gitrepo.Commit, kept []*gitrepo.Commit, p *platformRepo) error {
+	lines := map[string]int{} // of each spec file, at the most; -1: it is not there
+	count := func(file string) (int, error) {
+		if n, known := lines[file]; known {
+			return n, nil
+		}
+		lines[file] = -1
+		for _, c := range append([]*gitrepo.Commit{commit}, kept...) {
+			n, err := lineCount(p.repo.FS(c, p.prefix), file)
+			if err != nil {
+				return 0, err
+			}
+			lines[file] = max(lines[file], n)
+		}
+		return lines[file], nil
+	}
 	for _, f := range files {
 		if !isManifest(f.Path) {
 			continue
@@ -448,25 +476,21 @@ func verifyTraces(files []tree.File, v *verification, commit *gitrepo.Commit, p 
 		}
 		for _, u := range read.Units {
 			for _, object := range u.Objects {
-				at := object.Origin
+				at, before := object.Origin, len(v.Findings)
 				if at.File == "" || at.Line == 0 {
 					v.find(untraceable, f.Path, "it does not say which line of which spec it comes from (%s)", label.Source)
 				} else if commit != nil {
-					n, known := lines[at.File]
-					if !known {
-						if n, err = lineCount(p.repo.FS(commit, p.prefix), at.File); err != nil {
-							return err
-						}
-						lines[at.File] = n
+					n, err := count(at.File)
+					if err != nil {
+						return err
 					}
-					if n >= int(at.Line) {
-						continue
+					if n < int(at.Line) {
+						v.find(untraceable, f.Path, "it comes from %s, which is not there at %s", diag.Visible(at.Place()), commit.Short())
 					}
-					v.find(untraceable, f.Path, "it comes from %s, which is not there at %s", diag.Visible(at.Place()), commit.Short())
-				} else {
-					continue
 				}
-				v.Findings[len(v.Findings)-1].Object = object.ID.String()
+				if len(v.Findings) > before {
+					v.Findings[before].Object = object.ID.String()
+				}
 			}
 		}
 	}
@@ -490,44 +514,50 @@ func lineCount(files fs.FS, name string) (int, error) {
 }
 
 // verifyCompiled compiles the specs of the source commit and holds the index against what comes out.
-func (a *app) verifyCompiled(ctx context.Context, p *platformRepo, commit *gitrepo.Commit, index tree.Index, v *verification) error {
+//
+// It may be left of other commits in part, where two publications did not know each other.
+func (a *app) verifyCompiled(
+	ctx context.Context, p *platformRepo, commit *gitrepo.Commit, kept []*gitrepo.Commit, index tree.Index, v *verification,
+) error {
 	if v.Version != version {
 		v.Unproved = fmt.Sprintf("it was published by zave %s, and this is %s: whether the specs compile to it cannot be told",
 			cmp.Or(v.Version, "of an unknown version"), version)
 		v.hint = "run the zave that published it"
 		return nil
 	}
-	cache := specCache()
-	defer cache.Save()
-	in, err := a.read(ctx, pastVersion(p.repo.FS(commit, p.prefix)), cache)
-	if err == nil {
-		err = a.compileSide(in, nil)
+	var made []tree.Index // of the source, and of the commits that parts were left of
+	for _, c := range append([]*gitrepo.Commit{commit}, kept...) {
+		in, err := a.one(ctx, p, revision{report.Side{Commit: c.Hash.String()}, pastVersion(p.repo.FS(c, p.prefix))})
+		if in == nil || in.result == nil {
+			if in != nil && errors.As(err, new(*problem)) {
+				err = nil
+				v.Unproved, v.exit = fmt.Sprintf("the specs at %s do not compile (%s)", c.Short(), in.list.Summary()), exitUnknown
+			}
+			return err
+		}
+		made = append(made, in.result.Tree.Index(generatorName()))
 	}
-	if err != nil {
-		return err
-	}
-	if in.result == nil {
-		v.Unproved, v.exit = fmt.Sprintf("the specs at %s do not compile (%s)", commit.Short(), in.list.Summary()), exitUnknown
-		v.hint = "'zave diff " + commit.Short() + "' shows what is wrong with them"
-		return nil
-	}
-	was := map[string]bool{} // what something else is said of already
+	said := map[string]bool{}
 	for _, f := range v.Findings {
-		was[f.Path] = true
+		said[f.Path] = true
 	}
-	want := in.result.Tree.Index(generatorName())
-	for _, e := range want.Files {
-		switch have, ok := index.Find(e.Path); {
-		case was[e.Path]:
-		case !ok:
-			v.find(notCompiled, e.Path, "the specs at %s compile to it, and it was not published", commit.Short())
-		case have.Digest != e.Digest:
-			v.find(notCompiled, e.Path, "it is not what the specs at %s compile to", commit.Short())
+	hold := func(file, digest, says string) {
+		asMade := slices.ContainsFunc(made, func(x tree.Index) bool { e, _ := x.Find(file); return e.Digest == digest })
+		// Of several sources, a list names what each of them has.
+		if !asMade && !said[file] && (len(made) == 1 || path.Base(file) != layout.Kustomization) {
+			v.find(notCompiled, file, says, commit.Short())
+		}
+	}
+	for _, e := range made[0].Files {
+		if _, ok := index.Find(e.Path); !ok {
+			hold(e.Path, "", "the specs at %s compile to it, and it was not published")
 		}
 	}
 	for _, e := range index.Files {
-		if _, ok := want.Find(e.Path); !ok && !was[e.Path] {
-			v.find(notCompiled, e.Path, "the specs at %s do not compile to it", commit.Short())
+		if _, ok := made[0].Find(e.Path); ok {
+			hold(e.Path, e.Digest, "it is not what the specs at %s compile to")
+		} else {
+			hold(e.Path, e.Digest, "the specs at %s do not compile to it")
 		}
 	}
 	v.Proved = "specs"
