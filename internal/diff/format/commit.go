@@ -43,7 +43,7 @@ func CommitMessage(r *report.Report, o CommitOptions) string {
 	blank := "\n"
 	mask := newMasker(o.Mask)
 	for _, t := range [][2]string{{"Zave-Source", o.Source}, {"Zave-Version", o.Version}, {"Zave-Spec-Hash", o.SpecHash}} {
-		if value := quiet(mask.text(t[1])); value != "" {
+		if value := oneLine(mask.text(t[1])); value != "" { // as it is: programs read it
 			b.WriteString(blank + t[0] + ": " + value + "\n")
 			blank = ""
 		}
@@ -54,7 +54,7 @@ func CommitMessage(r *report.Report, o CommitOptions) string {
 // quiet gives text on one line in which a forge finds no mention (@user), no reference (#1, which "fixes" before it
 // would close) and no word to skip its pipelines. What would be one is taken apart by a space.
 func quiet(s string) string {
-	runes := []rune(strings.Join(strings.Fields(dialect.Visible(s)), " "))
+	runes := []rune(oneLine(s))
 	var b strings.Builder
 	for i, r := range runes {
 		b.WriteRune(r)
@@ -68,6 +68,8 @@ func quiet(s string) string {
 	}
 	return b.String()
 }
+
+func oneLine(s string) string { return strings.Join(strings.Fields(dialect.Visible(s)), " ") }
 
 // skips tells whether a bracket begins what keeps GitHub and GitLab from running pipelines for a commit.
 func skips(after []rune) bool {
@@ -84,7 +86,11 @@ func (p *printer) commitBody() []string {
 	}
 	counts := strings.Join(p.counts(), ", ")
 	if len(p.r.Changes) > 0 {
-		counts += "; " + p.objectsText()
+		objects, how, several := strings.Cut(p.objectsText(), ": ")
+		if several { // without the colon, which a trailer has
+			objects += " (" + how + ")"
+		}
+		counts += "; " + objects
 	}
 	lines := append([]string{""}, folded("", "", counts, commitLongest)...)
 	rest := 0
@@ -151,6 +157,7 @@ func clipped(s string, most int) string {
 		return s
 	}
 	runes := []rune(strings.TrimRight(s, " "))
+	runes = runes[:min(len(runes), most)]
 	for len(runes) > 0 && !fits(string(runes)+"…", most) {
 		runes = runes[:len(runes)-1]
 	}
@@ -219,7 +226,7 @@ func (p *printer) topics() []topic {
 				if s.Cluster != "" {
 					t.clusters = append(t.clusters, s.Cluster)
 				}
-				if event != "" && tenant == s.Tenant {
+				if event != "" && tenant != "" && tenant == s.Tenant {
 					t.event = cmp.Or(t.event, event)
 					continue
 				}
@@ -366,6 +373,7 @@ func (p *printer) commitSubject() string {
 	default:
 		subject = ofTenants(tenants, platform, where)
 	}
+	subject = strings.TrimRight(subject, " :")
 	if r, _ := utf8.DecodeRuneInString(subject); !word(r) { // a comment to an editor, or the end of a message to git am
 		subject = clipped("changed: "+subject, commitWidth)
 	}
