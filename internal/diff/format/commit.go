@@ -2,6 +2,7 @@ package format
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -174,8 +175,9 @@ func fits(s string, most int) bool {
 
 // topic is what one commit does to one tenant, or to the platform.
 type topic struct {
-	tenant   string // empty: the platform
-	event    string // "added", "removed": what happens to the tenant as a whole
+	tenant   string              // empty: the platform
+	event    string              // "added", "removed": what happens to the tenant as a whole, the most dangerous of it
+	events   map[string][]string // all of it, with the clusters
 	phrases  []phrase
 	clusters []string
 }
@@ -223,11 +225,12 @@ func (p *printer) topics() []topic {
 					out = append(out, topic{tenant: tenant})
 				}
 				t := &out[i]
-				if s.Cluster != "" {
-					t.clusters = append(t.clusters, s.Cluster)
-				}
+				t.clusters = append(t.clusters, s.Cluster)
 				if event != "" && tenant != "" && tenant == s.Tenant {
-					t.event = cmp.Or(t.event, event)
+					if t.event == "" {
+						t.event, t.events = event, map[string][]string{}
+					}
+					t.events[event] = append(t.events[event], s.Cluster)
 					continue
 				}
 				if x := phraseOf(q, s, tenant); !slices.ContainsFunc(t.phrases, func(y phrase) bool { return x.long == y.long }) {
@@ -238,8 +241,9 @@ func (p *printer) topics() []topic {
 	}
 	for i := range out {
 		t := &out[i]
-		slices.Sort(t.clusters)
-		t.clusters = slices.Compact(t.clusters)
+		if t.event != "" { // what else happens to it, elsewhere, is for the body to tell
+			t.clusters = slices.Concat(slices.Collect(maps.Values(t.events))...)
+		}
 		slices.SortStableFunc(t.phrases, func(a, b phrase) int { return cmp.Compare(a.weight, b.weight) })
 		most := max(t.weight(), alike)
 		if t.weight() == whole {
@@ -353,15 +357,7 @@ func (p *printer) commitSubject() string {
 	for _, t := range tenants {
 		clusters = append(clusters, t.clusters...)
 	}
-	slices.Sort(clusters)
-	clusters = slices.Compact(clusters)
-	where := ""
-	switch n := len(clusters); {
-	case n > 3:
-		where = " (" + number(n) + " clusters)"
-	case n > 0:
-		where = " (" + quiet(strings.Join(clusters, ", ")) + ")"
-	}
+	where := whereText(clusters)
 	subject := ""
 	switch {
 	case zave != "":
@@ -395,11 +391,33 @@ func (p *printer) zave() string {
 	return ""
 }
 
-func ofTenant(t topic, where string) string {
-	if t.event != "" {
-		return within("tenant ", []string{t.tenant + " " + t.event}, where)
+// whereText gives " (aws, sandbox)".
+func whereText(clusters []string) string {
+	clusters = slices.DeleteFunc(slices.Clone(clusters), func(c string) bool { return c == "" })
+	slices.Sort(clusters)
+	switch clusters = slices.Compact(clusters); {
+	case len(clusters) == 0:
+		return ""
+	case len(clusters) > 3:
+		return " (" + number(len(clusters)) + " clusters)"
 	}
-	return within(quiet(t.tenant)+": ", sayings(t.phrases), where)
+	return " (" + quiet(strings.Join(clusters, ", ")) + ")"
+}
+
+func ofTenant(t topic, where string) string {
+	if t.event == "" {
+		return within(quiet(t.tenant)+": ", sayings(t.phrases), where)
+	}
+	var parts []string
+	for _, e := range events() {
+		if clusters := t.events[e[1]]; clusters != nil {
+			parts = append(parts, e[1]+whereText(clusters))
+		}
+	}
+	if len(parts) > 1 { // it leaves one cluster for another
+		return within("tenant ", []string{t.tenant + " " + strings.Join(parts, ", ")}, "")
+	}
+	return within("tenant ", []string{t.tenant + " " + t.event}, where)
 }
 
 // ofTenants counts tenants, and says what they have in common.

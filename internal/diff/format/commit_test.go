@@ -130,6 +130,14 @@ func TestCommitSubject(t *testing.T) {
 			{"disruptive", "scaled-to-zero", "Deployment", "b/web", "aws", "b", "scaled to zero"},
 			{"disruptive", "scaled-to-zero", "Deployment", "c/web", "aws", "c", "scaled to zero"},
 		},
+		"tenant a added (aws)": { // and not on the other cluster
+			{"disruptive", "pods-restart", "Deployment", "a/web", "sandbox", "a", "restarted: image 1 → 2"},
+			{"additive", "tenant-added", "tenant", "a", "aws", "a", "added: 3 objects"},
+		},
+		"tenant a removed (aws), added (sandbox)": {
+			{"destructive", "tenant-deleted", "tenant", "a", "aws", "a", "deleted"},
+			{"additive", "tenant-added", "tenant", "a", "sandbox", "a", "added: 3 objects"},
+		},
 		"tenants a and b added (aws)": {
 			{"additive", "tenant-added", "tenant", "a", "aws", "a", "added: 3 objects"},
 			{"additive", "tenant-added", "tenant", "b", "aws", "b", "added: 3 objects"},
