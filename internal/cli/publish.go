@@ -20,9 +20,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/zavestudios/zave/generator"
 	"github.com/zavestudios/zave/generator/layout"
-	"github.com/zavestudios/zave/generator/unit"
 	"github.com/zavestudios/zave/internal/diag"
 	"github.com/zavestudios/zave/internal/diff"
 	"github.com/zavestudios/zave/internal/diff/format"
@@ -32,6 +30,7 @@ import (
 	"github.com/zavestudios/zave/internal/gitrepo/remote"
 	"github.com/zavestudios/zave/internal/leak"
 	"github.com/zavestudios/zave/internal/load"
+	"github.com/zavestudios/zave/internal/object"
 	"github.com/zavestudios/zave/internal/publish"
 	"github.com/zavestudios/zave/internal/tree"
 )
@@ -156,7 +155,7 @@ type publication struct {
 
 	forge forge.Target // where a pull request is opened
 
-	relations map[string]publish.Relation // of commits of the specs
+	relations map[string]publish.Relation // of commits of the specs, by ancestry
 	kept      []string                    // such commits, of which parts stay that ours do not come from
 	before    *gitrepo.Commit             // of the specs that the branch has, where that is here; may be nil
 }
@@ -540,39 +539,44 @@ func (p *publication) knows(commit string) (*gitrepo.Commit, error) {
 	return p.platform.repo.Commit(gitrepo.Hash(raw))
 }
 
-// relation tells what a commit of the specs is to the one that is published.
+// relation tells what a commit of the specs, of that time, is to the one that is published.
 func (p *publication) relation(commit string, when time.Time) (publish.Relation, error) {
-	if r, ok := p.relations[commit]; ok {
-		return r, nil
-	}
-	r := publish.Earlier
-	if when.After(p.source.When()) {
-		r = publish.Later
-	}
-	repo := p.platform.repo
-	c, err := p.knows(commit)
-	if err != nil {
-		return r, err
-	}
-	if c != nil {
-		if older, err := repo.Behind(c, p.source); err != nil {
-			return r, err
-		} else if older {
-			r = publish.Ancestor
-		} else if newer, err := repo.Behind(p.source, c); err != nil {
-			return r, err
-		} else if newer {
-			r = publish.Descendant
+	known, ok := p.relations[commit]
+	if !ok {
+		var err error
+		if known, err = p.ancestry(commit); err != nil {
+			return known, err
 		}
+		p.relations[commit] = known
 	}
-	if r == publish.Earlier && repo.Shallow() { // most likely it is behind the end of the clone
-		r = publish.Ancestor
+	if known != publish.Earlier {
+		return known, nil
 	}
-	if r == publish.Later && repo.Shallow() {
-		r = publish.Descendant
+	later := when.After(p.source.When())
+	switch shallow := p.platform.repo.Shallow(); { // where it is most likely behind the end of the clone, or ahead of it
+	case shallow && later:
+		return publish.Descendant, nil
+	case shallow:
+		return publish.Ancestor, nil
+	case later:
+		return publish.Later, nil
 	}
-	p.relations[commit] = r
-	return r, nil
+	return publish.Earlier, nil
+}
+
+// ancestry is relation without the time: Earlier where neither commit comes from the other, as far as that is known here.
+func (p *publication) ancestry(commit string) (publish.Relation, error) {
+	c, err := p.knows(commit)
+	if c == nil || err != nil {
+		return publish.Earlier, err
+	}
+	if older, err := p.platform.repo.Behind(c, p.source); older || err != nil {
+		return publish.Ancestor, err
+	}
+	if newer, err := p.platform.repo.Behind(p.source, c); newer || err != nil {
+		return publish.Descendant, err
+	}
+	return publish.Earlier, nil
 }
 
 // meet decides what to publish where the branch has a publication already; nil: nothing, which was said. What the branch
@@ -763,8 +767,9 @@ func (p *publication) compare(was publish.Side, plan *publish.Plan) (*report.Rep
 	touch := func(name string) {
 		if _, tenant := layout.Owner(name); tenant != "" {
 			tenants[tenant] = true
+		} else {
+			dirs[path.Dir(name)] = true
 		}
-		dirs[path.Dir(name)] = true
 	}
 	for _, f := range plan.Write {
 		touch(f.Path)
@@ -774,7 +779,7 @@ func (p *publication) compare(was publish.Side, plan *publish.Plan) (*report.Rep
 	}
 	meant := func(name string) bool {
 		_, tenant := layout.Owner(name)
-		return tenants[tenant] || dirs[path.Dir(name)]
+		return tenants[tenant] || dirs[path.Dir(name)] // of entry-tenants, the files of some tenants
 	}
 	var before []tree.File
 	for _, f := range was.Files {
@@ -793,7 +798,13 @@ func (p *publication) compare(was publish.Side, plan *publish.Plan) (*report.Rep
 		return nil, err
 	}
 	head := &diff.Snapshot{Platform: p.head.result.Platform}
-	head.Units = unitsIn(p.head.result, func(dir string) bool { return meant(dir + "/" + layout.Kustomization) })
+	for _, u := range p.head.result.Units {
+		dir := u.Dir()
+		u.Objects = slices.DeleteFunc(slices.Clone(u.Objects), func(o object.Object) bool { return !meant(dir + "/" + o.FileName()) })
+		if len(u.Objects) > 0 {
+			head.Units = append(head.Units, u)
+		}
+	}
 	var then fs.FS // an acknowledgement that came with what is published is spent
 	if p.before != nil {
 		then = p.platform.at("", p.before).files
@@ -805,11 +816,6 @@ func (p *publication) compare(was publish.Side, plan *publish.Plan) (*report.Rep
 	return diff.Compare(base, head, diff.Options{
 		Base: report.Side{Name: p.branch}, Head: report.Side{Name: "HEAD", Commit: p.source.Hash.String()}, Acks: acks,
 	})
-}
-
-// unitsIn are the units whose directories are wanted.
-func unitsIn(r *generator.Result, wanted func(dir string) bool) []unit.Unit {
-	return slices.DeleteFunc(slices.Clone(r.Units), func(u unit.Unit) bool { return !wanted(u.Dir()) })
 }
 
 // message is the commit's.
