@@ -62,7 +62,8 @@
 // # Publishing
 //
 // internal/gitrepo/remote reads the head of a branch in the GitOps repository, over https, ssh or a path, makes a commit
-// of the files that change in memory, and pushes it if the branch is still where it was.
+// of the files that change in memory, and pushes it if the branch is still where it was. internal/publish decides, without
+// any of that, what a compiled tree and such a head make of each other.
 //
 // # What is kept from one run to the next
 //

@@ -37,6 +37,7 @@ func commands(more map[string]func(*testscript.TestScript, bool, []string)) map[
 		"edit-hash": editHash,
 		"env-from":  envFrom,
 		"forge":     forge,
+		"githttp":   githttp,
 		"large":     large,
 		"snap":      snap,
 	}
