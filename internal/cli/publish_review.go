@@ -191,7 +191,7 @@ func (a *app) review(ctx context.Context, p *publication) error {
 	if err != nil {
 		return err
 	}
-	title, _, _ := strings.Cut(branch.Message, "\n")
+	title, _, _ := strings.Cut(p.message(r), "\n") // of all commits of the branch together
 	result, err := forge.Propose(ctx, p.forge, forge.Review{Source: p.branch, Target: p.reviewed(), Title: title, Body: body},
 		forge.Options{Agent: "zave/" + version})
 	var f *forge.Error
