@@ -94,7 +94,7 @@ func (l *local) fetch(ctx context.Context, branch string, _ int) (*Snapshot, err
 	if err != nil {
 		return nil, err
 	}
-	s, err := open(repo, l.at, tip)
+	s, err := open(ctx, repo, l.at, tip)
 	if err != nil {
 		repo.Close()
 	}
