@@ -87,6 +87,10 @@ func unprovoked() map[diag.Code]string {
 		diag.KustomizeFails:  "would be a mistake of the generator's: tests of internal/check",
 		diag.PlaintextSecret: "would be a mistake of the generator's: tests of internal/check",
 		diag.TwoOwners:       "would be a mistake of the generator's: tests of internal/estate",
+		diag.StagedSecret:    "needs what is staged for a commit: scripts of cmd/zave",
+		diag.SpecConflict:    "needs a merge that git waits to be ended: scripts of cmd/zave",
+		diag.Contract:        "is about a contract to import: scripts of cmd/zave",
+		diag.NotCarried:      "is about a contract to import: scripts of cmd/zave",
 	}
 }
 

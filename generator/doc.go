@@ -55,7 +55,7 @@
 //	internal/diff          two compiles → *report.Report: changes of objects, and the consequences they have
 //	internal/diff/report   that report, a noun
 //	internal/diff/format   the report as text, Markdown, HTML and what machines read
-//	internal/edit          a CUE file with one value changed, and nothing else
+//	internal/edit          a CUE file with one value changed, and nothing else; the first file of a new tenant
 //	internal/leak          secrets in what is about to be committed
 //	internal/forge         comments on pull requests
 //

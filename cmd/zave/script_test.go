@@ -32,10 +32,13 @@ func TestScript(t *testing.T) {
 // commands are those of every script, and more.
 func commands(more map[string]func(*testscript.TestScript, bool, []string)) map[string]func(*testscript.TestScript, bool, []string) {
 	all := map[string]func(*testscript.TestScript, bool, []string){
-		"code":  code,
-		"edit":  edit,
-		"large": large,
-		"snap":  snap,
+		"code":      code,
+		"edit":      edit,
+		"edit-hash": editHash,
+		"env-from":  envFrom,
+		"forge":     forge,
+		"large":     large,
+		"snap":      snap,
 	}
 	maps.Copy(all, more)
 	return all
@@ -55,6 +58,12 @@ func setup(env *testscript.Env) error {
 		env.Setenv("GIT_"+who+"_EMAIL", "script@example.com")
 	}
 	env.Setenv("GIT_CONFIG_NOSYSTEM", "1")
+	env.Values[forgeKey{}] = &forgeHolder{}
+	module, err := filepath.Abs(filepath.Join("..", ".."))
+	if err != nil {
+		return err
+	}
+	env.Setenv("MODULE", module)
 	return os.MkdirAll(home, 0o777)
 }
 

@@ -116,16 +116,8 @@ func (l *linker) fitsContainer(t *tenant, p *model.Placement, w *model.Workload)
 // fitsCluster adds up the quotas. Quotas are promises: more of them than the nodes can keep is found here, not by the
 // tenant whose pods stay pending.
 func (l *linker) fitsCluster(c *model.Cluster, in spec.Cluster) {
-	var have, promised model.Compute
+	var promised model.Compute
 	var storage resource.Quantity
-	for _, n := range in.Nodes {
-		have = plus(have, times(model.Compute{CPU: quantity(string(n.CPU)), Memory: quantity(n.Memory)}, int64(n.Count)))
-	}
-	if in.Reserved != nil {
-		r := compute(*in.Reserved)
-		have.CPU.Sub(r.CPU)
-		have.Memory.Sub(r.Memory)
-	}
 	placed := 0
 	for _, p := range c.Placements {
 		if p.Tier == nil || p.State == model.Retired {
@@ -135,7 +127,7 @@ func (l *linker) fitsCluster(c *model.Cluster, in spec.Cluster) {
 		promised = plus(promised, p.Tier.Requests)
 		storage.Add(p.Tier.Storage)
 	}
-	sums := []amount{{"cpu", promised.CPU, have.CPU}, {"memory", promised.Memory, have.Memory}}
+	sums := []amount{{"cpu", promised.CPU, c.Free.CPU}, {"memory", promised.Memory, c.Free.Memory}}
 	if in.Storage != "" {
 		sums = append(sums, amount{"storage", storage, quantity(in.Storage)})
 	}

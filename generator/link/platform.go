@@ -132,6 +132,8 @@ func (l *linker) cluster(c spec.Cluster) *model.Cluster {
 		PodCIDR:      prefix(c.PodCIDR),
 		ServiceCIDR:  prefix(c.ServiceCIDR),
 		NodeCIDR:     prefix(c.NodeCIDR),
+		Free:         free(c),
+		Cost:         l.cost(c),
 	}
 	for i, h := range l.set.Platform.Hosts {
 		l.claims[claim{"host on " + c.Name, h}] = holder{"the platform", l.set.Platform.At("hosts", index(i))}
@@ -149,6 +151,42 @@ func (l *linker) cluster(c spec.Cluster) *model.Cluster {
 					diag.Note{Span: l.set.Platform.At("clusters", c.Name, b.field), Text: b.field + " is set here"}))
 			}
 		}
+	}
+	return out
+}
+
+// free is what the nodes have for tenants.
+func free(c spec.Cluster) model.Compute {
+	var out model.Compute
+	for _, n := range c.Nodes {
+		out = plus(out, times(model.Compute{CPU: quantity(string(n.CPU)), Memory: quantity(n.Memory)}, int64(n.Count)))
+	}
+	if c.Reserved != nil {
+		r := compute(*c.Reserved)
+		out.CPU.Sub(r.CPU)
+		out.Memory.Sub(r.Memory)
+	}
+	return out
+}
+
+// cost is what a cluster costs; nil where that is not said.
+func (l *linker) cost(c spec.Cluster) *model.Cost {
+	if c.Cost == nil {
+		return nil
+	}
+	price := func(n json.Number) float64 {
+		x, err := n.Float64()
+		if err != nil {
+			return 0 // left out
+		}
+		return x
+	}
+	out := &model.Cost{
+		Origin:  l.set.Platform.Key("clusters", c.Name, "cost"),
+		Monthly: price(c.Cost.Monthly), CPU: price(c.Cost.CPU), Memory: price(c.Cost.Memory),
+	}
+	for _, item := range c.Cost.Hourly {
+		out.Hourly += price(item.USD)
 	}
 	return out
 }

@@ -77,10 +77,20 @@ type Cluster struct {
 	Services     []*Service
 	Database     *DatabaseService // nil: no tenant here has a database
 	Placements   []*Placement
+	Free         Compute // what its nodes have for tenants: all of them, less what is reserved
+	Cost         *Cost   // nil: no prices are given
 
 	// The services that tenants are wired to, each nil where the cluster has none. Link makes sure that nothing needs
 	// one that is nil.
 	Mesh, Ingress, Monitoring, Delivery, Secrets *Service
+}
+
+// Cost is what a cluster costs, in US dollars. A price that is not given is zero.
+type Cost struct {
+	Origin      source.Span
+	Monthly     float64
+	Hourly      float64 // in all, while the cluster runs
+	CPU, Memory float64 // of one requested core, and of one requested GiB, for a month
 }
 
 // Watched tells whether alerts would be evaluated there.

@@ -79,6 +79,7 @@ func testOnly() []string {
 func doors() map[string][]string {
 	return map[string][]string{
 		"cuelang.org/go":                     {"internal/load", "internal/edit"},
+		"charm.land/":                        {"internal/cli"},
 		"github.com/charmbracelet/":          {"internal/cli"},
 		"github.com/chromedp/":               {"e2e"},
 		"github.com/go-git/":                 {"internal/gitrepo", "internal/gitrepo/remote"},

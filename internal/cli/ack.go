@@ -118,7 +118,7 @@ func others(r *report.Report, acknowledged []int, failOn []report.Class) (out []
 			if !slices.Contains(failOn, q.Class) || s.Pass != "" || !touched {
 				continue
 			}
-			for _, i := range s.Changes {
+			for _, i := range s.Keys() {
 				if !slices.Contains(acknowledged, i) {
 					out = append(out, r.Changes[i].Ref())
 				}

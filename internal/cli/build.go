@@ -130,13 +130,8 @@ func (a *app) build(ctx context.Context, o buildOptions) error {
 		return err
 	}
 	if result != nil {
-		if out.dir == "" {
-			out.dir = filepath.FromSlash(result.Platform.Output)
-		}
-		if d, refused, err := out.refuse(in); err != nil {
+		if err := out.settle(result, in); err != nil {
 			return err
-		} else if refused {
-			in.list.Add(d)
 		}
 	}
 	if in.list.HasErrors() {
@@ -241,24 +236,41 @@ func (a *app) compare(ctx context.Context, dir string, result *generator.Result,
 		a.sayRest(rest)
 		return nil
 	}
-	lines := a.differences(d, result)
-	fmt.Fprintf(a.stderr, "%s is not what the specs compile to: %s\n", dir, counted(len(lines), "file differs", "files differ"))
-	if o.format == string(diag.Text) {
-		const most = 20
-		for i, l := range lines {
-			if i == most && !a.verbose {
-				fmt.Fprintf(a.stderr, "  and %d more; -v lists all\n", len(lines)-most)
-				break
-			}
+	a.sayDifference(dir, d, a.differences(d, result), o.format == string(diag.Text))
+	return errReported()
+}
+
+// notCurrent is the sentence for a tree of which so many files differ.
+func notCurrent(dir string, differ int) string {
+	return fmt.Sprintf("%s is not what the specs compile to: %s", dir, counted(differ, "file differs", "files differ"))
+}
+
+// sayDifference says what a tree differs in, a line a file where they are wanted, and what to do about it.
+func (a *app) sayDifference(dir string, d tree.Difference, lines []string, list bool) {
+	fmt.Fprintln(a.stderr, notCurrent(dir, len(lines)))
+	if list {
+		for _, l := range a.shortened(lines) {
 			fmt.Fprintln(a.stderr, l)
 		}
 	}
-	hint := "run 'zave build' and commit the result"
-	if d.Blocked() {
-		hint = "make such edits in the specs, then run 'zave build --force', which discards them, and commit the result"
+	fmt.Fprintln(a.stderr, mend(d))
+}
+
+// shortened leaves out most of many lines, unless -v asks for all.
+func (a *app) shortened(lines []string) []string {
+	const most = 20
+	if len(lines) <= most || a.verbose {
+		return lines
 	}
-	fmt.Fprintln(a.stderr, hint)
-	return errReported()
+	return append(slices.Clone(lines[:most]), fmt.Sprintf("  and %d more; -v lists all", len(lines)-most))
+}
+
+// mend says what to do about a tree that differs.
+func mend(d tree.Difference) string {
+	if d.Blocked() {
+		return "make such edits in the specs, then run 'zave build --force', which discards them, and commit the result"
+	}
+	return "run 'zave build' and commit the result"
 }
 
 // rest gives the lines of the files that differ from the whole tree although the selection is as it should be.

@@ -6,7 +6,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/zavestudios/zave/generator"
 	"github.com/zavestudios/zave/internal/check"
+	"github.com/zavestudios/zave/internal/diag"
 )
 
 func (a *app) checkCommand() *cobra.Command {
@@ -36,33 +38,11 @@ func (a *app) check(ctx context.Context, format string) error {
 		return err
 	}
 	if result != nil {
-		a.stages.begin("schemas")
-		var clusters []check.Cluster
-		for _, c := range result.Platform.Clusters {
-			clusters = append(clusters, check.Cluster{
-				Name: c.Name, Kubernetes: c.Kubernetes,
-				Span: in.Set.Platform.At("clusters", c.Name, "kubernetes"),
-			})
-		}
-		// Not abandoned at an interrupt: its schemas lie in a temporary directory, which it removes at the end.
-		list, err := check.Schemas(result.Objects.All(), clusters)
-		if err != nil {
-			return fmt.Errorf("check the objects: %w", err)
-		}
-		in.list.Merge(list)
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		a.stages.begin("kustomize")
-		err = a.abandonable(ctx, func() error {
-			list = check.Kustomizations(result.Tree.Files(), result.Objects.All()...)
-			return nil
-		})
+		list, err := a.refusals(ctx, result, in)
 		if err != nil {
 			return err
 		}
 		in.list.Merge(list)
-		a.stages.end()
 	}
 	if err := a.report(format, in); err != nil {
 		return err
@@ -71,14 +51,46 @@ func (a *app) check(ctx context.Context, format string) error {
 		a.say("%s", in.list.Summary())
 		return errReported()
 	}
+	a.sayValid(result, in.list)
+	return nil
+}
+
+// refusals is what the clusters would refuse of a result.
+func (a *app) refusals(ctx context.Context, result *generator.Result, in *input) (diag.List, error) {
+	a.stages.begin("schemas")
+	defer a.stages.end()
+	var clusters []check.Cluster
+	for _, c := range result.Platform.Clusters {
+		clusters = append(clusters, check.Cluster{
+			Name: c.Name, Kubernetes: c.Kubernetes,
+			Span: in.Set.Platform.At("clusters", c.Name, "kubernetes"),
+		})
+	}
+	// Not abandoned at an interrupt: its schemas lie in a temporary directory, which it removes at the end.
+	all, err := check.Schemas(result.Objects.All(), clusters)
+	if err != nil {
+		return all, fmt.Errorf("check the objects: %w", err)
+	}
+	if err := ctx.Err(); err != nil {
+		return all, err
+	}
+	a.stages.begin("kustomize")
+	err = a.abandonable(ctx, func() error {
+		all.Merge(check.Kustomizations(result.Tree.Files(), result.Objects.All()...))
+		return nil
+	})
+	return all, err
+}
+
+// sayValid counts what was found right.
+func (a *app) sayValid(result *generator.Result, list diag.List) {
 	objects, verb := len(result.Objects.All()), "are"
 	if objects == 1 {
 		verb = "is"
 	}
 	summary := fmt.Sprintf("%s in %s %s valid", count(objects, "object"), count(len(result.Platform.Clusters), "cluster"), verb)
-	if s := in.list.Summary(); s != "" {
+	if s := list.Summary(); s != "" {
 		summary += ", with " + s
 	}
 	a.say("%s", summary)
-	return nil
 }

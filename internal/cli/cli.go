@@ -44,7 +44,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := newApp(stdin, stdout, stderr)
 	context.AfterFunc(ctx, func() {
 		stop() // whoever asks twice is not made to wait
-		time.AfterFunc(slow, func() { fmt.Fprintln(a.stderr, "zave: stopping; a second interrupt ends it at once") })
+		time.AfterFunc(slow, func() { fmt.Fprintln(a.stages, "zave: stopping; a second interrupt ends it at once") })
 	})
 	err := a.guard(func() error { return a.run(ctx, args) })
 	a.stages.end()
@@ -121,7 +121,9 @@ func (a *app) command() *cobra.Command {
 		},
 	}
 	root.AddCommand(a.vetCommand(), a.buildCommand(), a.checkCommand(), a.diffCommand(), a.ackCommand(), a.promoteCommand(),
+		a.newCommand(), a.importCommand(),
 		a.hookCommand(), a.dbCommand(), a.explainCommand(), a.versionCommand(), a.completionCommand(), a.docsCommand())
+	root.AddCommand(a.ciCommand())
 	root.SetHelpCommand(a.helpCommand())
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { a.helpErr = a.writeHelp(a.stdout, cmd, a.out.columns()) })
 	root.SetFlagErrorFunc(flagProblem)

@@ -38,9 +38,13 @@ func (a *app) dbRestoreCommand() *cobra.Command {
 		Long: "Restore a backup, the newest unless --at names one, into a new database beside the tenant's, which stays as it " +
 			"is. Before anything is touched, the backup has been read to its end: it is whole, signed by a known key, this " +
 			"tenant's, and can be decrypted. It is loaded by the tenant's migrator, never with the platform's rights, and held " +
-			"against its manifest: every row, sequence, large object, constraint and grant. The new database's name is printed.\n\n" +
-			"With --replace it then takes the place of the tenant's database, which is closed and kept under another name, " +
-			"unless --allow-drop says that it may go. With --test it is removed again: that is what the weekly Job does.\n\n" +
+			"against its manifest: every row, sequence, large object, constraint and grant. With --verify it is attacked, too, by " +
+			"a neighbour and by the tenant's own roles, and held against the manifest once more.\n\n" +
+			"The new database is the tenant's name with -restore behind it, which pg_hba.conf has, and is printed. One that an " +
+			"earlier restore left there is gone on with where it is of the same backup, and else in the way. With --replace it " +
+			"then takes the place of the tenant's database, which is closed and kept under another name, unless --allow-drop " +
+			"says that it may go. With --test it is one that ends in -test, and is removed again: that is what the weekly Job " +
+			"does.\n\n" +
 			"A backup is as old as it is: what was written since is not in it. Backups of whole servers can be rolled forward, " +
 			"but not for one tenant alone.",
 		Example: "  zave db restore shop --list --store s3://backups/pg --verify-key sign.pub\n" +
@@ -70,8 +74,8 @@ func (a *app) dbRestoreCommand() *cobra.Command {
 	f.BoolVar(&r.list, "list", false, "list the backups there are, and restore none")
 	f.BoolVar(&r.test, "test", false, "restore, compare, and remove it again")
 	f.BoolVar(&r.replace, "replace", false, "have it take the place of the tenant's database")
-	f.StringSliceVar(&o.allowDrop, "allow-drop", nil, "drop the tenant's database `NAME`, once it has been replaced")
-	f.BoolVar(&r.verify, "verify", false, "attack the server afterwards, as 'zave db verify' does")
+	f.StringSliceVar(&o.allowDrop, "allow-drop", nil, "drop the tenant's database `NAME`, once it has been replaced; or what an earlier restore left")
+	f.BoolVar(&r.verify, "verify", false, "attack it and the server afterwards, as 'zave db verify' does")
 	f.BoolVar(&r.keep, "keep-failed", false, "keep a database that could not be restored, for a look at it")
 	f.BoolVar(&r.oldClient, "allow-old-client", false, "use a pg_restore that runs what a crafted backup says")
 	f.StringVar(&r.source.Tenant, "of-tenant", "", "the backup is of `TENANT`, not of the one it is restored to")
@@ -140,6 +144,10 @@ func (a *app) sayRestored(tenant string, r *restoreOptions, done *postgres.Resto
 	m := done.Manifest
 	what := fmt.Sprintf("%s: backup %s of %s, %s in %s", tenant, m.ID, moment(m.Taken), count(int(rowsOf(m)), "row"),
 		count(len(m.Evidence.Tables), "table"))
+	if tried, ok := done.Attacked(); ok {
+		a.say("%s: %d attacks on the restored database are refused, and %s", tenant, tried.Attack.Passed+tried.Strict.Passed,
+			counted(tried.Control.Passed, "control passes", "controls pass"))
+	}
 	if r.test {
 		a.say("%s, can be restored", what)
 		return nil
@@ -170,14 +178,25 @@ type restoredDocument struct {
 	Before   string    `json:"before,omitempty"`
 	Dropped  bool      `json:"dropped"`
 	Resumed  bool      `json:"resumed"`
+	Attacked *attacked `json:"attacked,omitempty"`
 	Warnings []string  `json:"warnings"`
 	Error    string    `json:"error,omitempty"`
+}
+
+// attacked counts what was tried on a restored database, in JSON.
+type attacked struct {
+	Attack  postgres.Tally `json:"attack"`
+	Strict  postgres.Tally `json:"strict"`
+	Control postgres.Tally `json:"control"`
 }
 
 func restoredOf(r *postgres.Restored, err error) restoredDocument {
 	doc := restoredDocument{
 		Tenant: r.Manifest.Tenant, Backup: r.Manifest.ID, Taken: r.Manifest.Taken, SignedBy: string(r.Key), Database: r.Database,
 		Before: r.Before, Dropped: r.Dropped, Resumed: r.Resumed, Warnings: append([]string{}, r.Warnings...),
+	}
+	if tried, ok := r.Attacked(); ok {
+		doc.Attacked = &attacked{tried.Attack, tried.Strict, tried.Control}
 	}
 	if err != nil {
 		doc.Error = err.Error()

@@ -29,6 +29,7 @@ import (
 // diffOptions are the flags of diff, and of what compares as diff does.
 type diffOptions struct {
 	base, head        string // revisions; empty: the default
+	baseName          string // of base or of main, for people; empty: as it is
 	staged            bool
 	generator         bool
 	tree              string // as typed
@@ -103,19 +104,26 @@ func (a *app) diffCommand() *cobra.Command {
 
 // failOnFlag is --fail-on.
 func failOnFlag(cmd *cobra.Command, value *[]report.Class) {
-	var names []string
+	cmd.Flags().Var(&classes{value}, "fail-on", "exit 1 at what is of these `CLASSES`: "+strings.Join(classList(), ", "))
+	complete(cmd, "fail-on", completeClasses)
+}
+
+// classList gives the names of the classes, the most dangerous first.
+func classList() (names []string) {
 	for _, c := range report.Classes() {
 		names = append(names, string(c))
 	}
-	cmd.Flags().Var(&classes{value}, "fail-on", "exit 1 at what is of these `CLASSES`: "+strings.Join(names, ", "))
-	complete(cmd, "fail-on", func(word string) []string {
-		before := word[:strings.LastIndexByte(word, ',')+1]
-		out := slices.Clone(names)
-		for i := range out {
-			out[i] = before + out[i]
-		}
-		return out
-	})
+	return names
+}
+
+// completeClasses completes the last of classes with commas between them.
+func completeClasses(word string) []string {
+	before := word[:strings.LastIndexByte(word, ',')+1]
+	out := classList()
+	for i := range out {
+		out[i] = before + out[i]
+	}
+	return out
 }
 
 // classes is a flag that takes classes with commas between them, and may be repeated.
@@ -124,10 +132,7 @@ type classes struct{ value *[]report.Class }
 func (c *classes) String() string { return "" }
 func (c *classes) Type() string   { return "CLASSES" }
 func (c *classes) Set(s string) error {
-	var names []string
-	for _, k := range report.Classes() {
-		names = append(names, string(k))
-	}
+	names := classList()
 	for word := range strings.SplitSeq(s, ",") {
 		word = strings.TrimSpace(word)
 		if !slices.Contains(names, word) {
@@ -403,6 +408,7 @@ func isSpec(name string) bool {
 func (p *platformRepo) baseOf(o diffOptions, c *gitrepo.Commit) (base revision, found bool, err error) {
 	if o.base != "" {
 		base, _, err := p.resolve(o.base)
+		base.Name = cmp.Or(o.baseName, base.Name)
 		return base, true, err
 	}
 	repo, err := p.needsGit()
@@ -423,6 +429,7 @@ func (p *platformRepo) baseOf(o diffOptions, c *gitrepo.Commit) (base revision, 
 	if err != nil {
 		return base, false, repositoryProblem(err)
 	}
+	name = cmp.Or(o.baseName, name)
 	common, err := repo.MergeBase(tip, c)
 	if err != nil {
 		var e *gitrepo.Error

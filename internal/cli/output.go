@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/zavestudios/zave/generator"
 	"github.com/zavestudios/zave/internal/diag"
 )
 
@@ -36,6 +37,19 @@ func (a *app) enterFor(typed string) (output, error) {
 		dir = rel
 	}
 	return output{root: root, dir: dir, given: typed != ""}, nil
+}
+
+// settle takes the platform's own directory where none was named, and adds to the input's list where it must not be
+// replaced.
+func (o *output) settle(result *generator.Result, in *input) error {
+	if o.dir == "" {
+		o.dir = filepath.FromSlash(result.Platform.Output)
+	}
+	d, refused, err := o.refuse(in)
+	if refused {
+		in.list.Add(d)
+	}
+	return err
 }
 
 // refuse gives the diagnostic for a directory that must not be replaced as a whole: one that holds what people write,

@@ -1,24 +1,21 @@
 package cli
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/zavestudios/zave/generator/link"
 	"github.com/zavestudios/zave/generator/spec"
 	"github.com/zavestudios/zave/internal/diag"
 	"github.com/zavestudios/zave/internal/edit"
-	"github.com/zavestudios/zave/internal/load"
 	"github.com/zavestudios/zave/internal/source"
 )
 
@@ -39,11 +36,13 @@ func (a *app) promoteCommand() *cobra.Command {
 			"cluster. Only that value changes; comments and layout stay. The result is checked before the file is " +
 			"replaced, and nothing is written when it would not compile.\n\n" +
 			"IMAGE is REPOSITORY@sha256:DIGEST or REPOSITORY:TAG@sha256:DIGEST. The digest is what is pulled; the tag " +
-			"tells people which build it is.",
-		Example: "  zave promote shop/web registry.example.com/shop:v1.4.2@sha256:6c1d…5df1\n" +
-			"  zave promote shop/web registry.example.com/shop@sha256:6c1d…5df1 --tag v1.4.2\n" +
-			"  zave promote shop/web registry.example.com/shop@sha256:6c1d…5df1 --cluster aws   on one cluster\n" +
-			"  zave promote shop/web registry.example.com/shop@sha256:6c1d…5df1 --commit        and commit it",
+			"tells people which build it is.\n\n" +
+			"With --commit the last commit's spec is changed, the tree is made anew from it, and both are committed on the " +
+			"current branch, without anything else that is staged or edited. No hook of git's is run.",
+		Example: "  zave promote shop/web ghcr.io/example/shop:v1.4.2@sha256:6c1d…5df1\n" +
+			"  zave promote shop/web ghcr.io/example/shop@sha256:6c1d…5df1 --tag v1.4.2\n" +
+			"  zave promote shop/web ghcr.io/example/shop:v1.4.2@sha256:6c1d…5df1 \\\n" +
+			"    --cluster prod --commit",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 2 {
 				return usage(cmd, "'%s' takes a workload and an image: TENANT/WORKLOAD REPOSITORY@sha256:DIGEST", cmd.CommandPath())
@@ -75,64 +74,78 @@ func (a *app) promoteCommand() *cobra.Command {
 	return cmd
 }
 
-// imageRef is an image as a registry names it (OCI distribution specification, "Pulling manifests"; the reference
-// grammar is the one of distribution/reference).
-var imageRef = regexp.MustCompile(`^([^@\s]+?)(?::([\w][\w.-]{0,127}))?(?:@(.*))?$`)
+// The parts of an image, as schema/types.cue has them.
+var (
+	imageRef       = regexp.MustCompile(`^([^@]*?)(?::([^@:/]*))?(?:@(.*))?$`)
+	repositoryForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+$`)
+	tagForm        = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
+	digestForm     = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+)
 
-// parseImage reads REPOSITORY[:TAG]@sha256:DIGEST.
+// declined is a value that cannot be taken, and why.
+func declined(hint, format string, args ...any) error {
+	return &problem{exit: exitInput, text: fmt.Sprintf(format, args...), hint: hint}
+}
+
+// parseImage reads REPOSITORY[:TAG]@sha256:DIGEST, with a tag that may also be given apart.
 func parseImage(arg, tag string) (spec.Image, error) {
+	refuse := func(hint, format string, args ...any) (spec.Image, error) {
+		return spec.Image{}, declined(hint, format, args...)
+	}
 	m := imageRef.FindStringSubmatch(arg)
-	if m == nil {
-		return spec.Image{}, &problem{exit: exitInput, text: fmt.Sprintf("%q is not an image", arg),
-			hint: "write REPOSITORY:TAG@sha256:DIGEST"}
+	if m == nil || !repositoryForm.MatchString(m[1]) {
+		return refuse("write REPOSITORY:TAG@sha256:DIGEST, without a scheme, the repository in lower case", "%q is not an image", arg)
 	}
 	image := spec.Image{Repository: m[1], Tag: m[2], Digest: m[3]}
 	switch {
 	case image.Digest == "":
-		return image, &problem{exit: exitInput, text: fmt.Sprintf("%q has no digest, and a tag may mean another image tomorrow", arg),
-			hint: "write REPOSITORY:TAG@sha256:DIGEST; registries and 'docker buildx imagetools inspect' show the digest"}
+		return refuse("write REPOSITORY:TAG@sha256:DIGEST; registries and 'docker buildx imagetools inspect' show the digest",
+			"%q has no digest, and a tag may mean another image tomorrow", arg)
 	case !digestForm.MatchString(image.Digest):
-		return image, &problem{exit: exitInput, text: fmt.Sprintf("the digest of %q is not sha256: and 64 hexadecimal digits", arg),
-			hint: "copy it whole from the registry or from the build's output"}
+		return refuse("copy it whole from the registry or from the build's output",
+			"the digest of %q is not sha256: and 64 lower-case hexadecimal digits", arg)
 	case tag != "" && image.Tag != "" && tag != image.Tag:
-		return image, &problem{exit: exitInput, text: fmt.Sprintf("the image says tag %q and --tag %q", image.Tag, tag),
-			hint: "leave one of them out"}
+		return refuse("leave one of them out", "the image says tag %q and --tag %q", image.Tag, tag)
 	case tag != "":
 		image.Tag = tag
 	}
+	if image.Tag != "" && !tagForm.MatchString(image.Tag) {
+		return refuse(`a tag is at most 128 letters, digits, "_", "." and "-"`, "%q is not a tag", image.Tag)
+	}
 	return image, nil
 }
-
-var digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 
 func (a *app) promote(ctx context.Context, target, arg string, o promoteOptions) error {
 	image, err := parseImage(arg, o.tag)
 	if err != nil {
 		return err
 	}
-	if _, err := a.enter(); err != nil {
-		return err
-	}
-	in, err := a.load(ctx)
-	if err != nil {
-		return err
-	}
-	if in.list.HasErrors() {
-		a.link(in)
-		if err := a.report(o.format, in); err != nil {
+	var c *commission
+	var specs fs.FS // nil: the work tree
+	if o.commit {
+		if c, err = a.commission(); err != nil {
 			return err
 		}
-		a.say("%s: nothing was changed", in.list.Summary())
-		return errReported()
+		defer c.platform.close()
+		specs = c.specs
+	} else if _, err := a.enter(); err != nil {
+		return err
+	}
+	in, err := a.written(ctx, specs, o.format)
+	if err != nil {
+		return err
 	}
 	t, w, err := findWorkload(in.Set, target)
 	if err != nil {
 		return err
 	}
-	if err := o.allowed(in.Set, t, w, image); err != nil {
+	if err := allowedRegistry(in.Set, image); err != nil {
 		return err
 	}
-	p, err := openPackage(in.Loaded, t.Dir)
+	if err := o.allowed(t, w, image); err != nil {
+		return err
+	}
+	p, err := a.openPackage(in.Loaded, t.Dir)
 	if err != nil {
 		return err
 	}
@@ -141,31 +154,62 @@ func (a *app) promote(ctx context.Context, target, arg string, o promoteOptions)
 		return err
 	}
 	files := p.files()
-	was := w.Image
-	if ov := overrideImage(t, o.cluster, w.Name); ov != nil {
-		was.Tag, was.Digest = ov.Tag, ov.Digest
-	}
 	if len(files) == 0 {
-		a.say("%s is at %s already", target, describe(image))
+		a.say("%s is at %s already", promotion{target: target, cluster: o.cluster}.subject(), buildName(image))
 		return nil
 	}
-	after, err := a.recheck(ctx, files, o.format)
-	if err != nil || after == nil {
+	var after *input
+	if c != nil {
+		after, err = a.prepare(ctx, c, in, files, o.format)
+	} else {
+		after, err = a.recheck(ctx, specs, files, o.format)
+	}
+	if err != nil {
 		return err
 	}
-	if o.cluster == "" {
-		if got := after.Set.Tenants[slices.Index(in.Set.Tenants, t)].Workloads[slices.IndexFunc(t.Workloads, func(x spec.Workload) bool { return x.Name == w.Name })].Image; got != image {
-			return fmt.Errorf("this is a bug in zave: the edited files give %s the image %s", target, describe(got))
-		}
+	done := promotion{target: target, cluster: o.cluster, image: image, files: files, others: changedImages(in.Set, after.Set)}
+	at := slices.IndexFunc(done.others, func(ch imageChange) bool {
+		return ch.tenant == t.Name && ch.workload == w.Name && ch.cluster == o.cluster
+	})
+	want := image
+	if o.cluster != "" {
+		want.Repository = "" // which an override does not say
 	}
-	for _, f := range files {
-		if err := replaceFile(f.Name, f.Data); err != nil {
-			return fmt.Errorf("%s: %w", a.shown(f.Name), err)
-		}
+	if at < 0 || done.others[at].now != want {
+		return fmt.Errorf("this is a bug in zave: the edited files do not set the image of %s", target)
 	}
-	a.sayPromoted(in.Set, after.Set, t, w, was, image, files, o)
+	done.was = done.others[at].was
+	if done.was.Digest == "" { // an override where there was none
+		done.was = w.Image
+	}
+	done.others = slices.Delete(done.others, at, at+1)
+	if err := done.confined(); err != nil {
+		return err
+	}
+	if c == nil {
+		for _, f := range files {
+			if err := replaceFile(f.Name, f.Data); err != nil {
+				return fmt.Errorf("%s: %w", a.shown(f.Name), err)
+			}
+		}
+	} else if err := a.commit(ctx, c, files, done.message()); err != nil {
+		return err
+	}
+	for _, line := range done.lines(a.shown, in.Set, after.Set) {
+		a.say("%s", line)
+	}
 	if untagged {
 		a.say("the tag was taken out, as it named the earlier build; --tag says the new one's")
+	}
+	if o.cluster == "" {
+		for _, cluster := range t.Clusters {
+			if overrideImage(t, cluster, w.Name) != nil {
+				a.say("%s has a build of its own, which an override sets: --cluster %s changes that", cluster, cluster)
+			}
+		}
+	}
+	if c != nil {
+		return a.sayCommitted(c, len(files))
 	}
 	return nil
 }
@@ -199,77 +243,34 @@ func findWorkload(set *spec.Set, target string) (*spec.Tenant, *spec.Workload, e
 	return nil, nil, &problem{exit: exitInput, text: fmt.Sprintf("there is no tenant %q", name), hint: diag.DidYouMean(name, names)}
 }
 
-// allowed refuses what the linker would refuse, in the words of the command line, and what cannot be said in an
-// override.
-func (o promoteOptions) allowed(set *spec.Set, t *spec.Tenant, w *spec.Workload, image spec.Image) error {
+// allowedRegistry refuses what the linker would refuse, in the words of the command line.
+func allowedRegistry(set *spec.Set, image spec.Image) error {
 	registries := set.Platform.Registries
-	if !slices.ContainsFunc(registries, func(r string) bool { return strings.HasPrefix(image.Repository, r) }) {
-		return &problem{exit: exitInput,
-			text: fmt.Sprintf("%q is not under a registry of the platform", image.Repository),
-			hint: "the platform allows " + alternatives(registries),
-		}
-	}
-	if o.cluster == "" {
+	if slices.ContainsFunc(registries, func(r string) bool { return strings.HasPrefix(image.Repository, r) }) {
 		return nil
 	}
-	if !slices.Contains(t.Clusters, o.cluster) {
+	return &problem{exit: exitInput,
+		text: fmt.Sprintf("%q is not under a registry of the platform", image.Repository),
+		hint: "the platform allows " + alternatives(registries),
+	}
+}
+
+// allowed refuses what cannot be said in an override.
+func (o promoteOptions) allowed(t *spec.Tenant, w *spec.Workload, image spec.Image) error {
+	switch {
+	case o.cluster == "":
+	case !slices.Contains(t.Clusters, o.cluster):
 		return &problem{exit: exitInput,
 			text: fmt.Sprintf("tenant %q does not run on a cluster %q", t.Name, o.cluster),
-			hint: diag.DidYouMean(o.cluster, t.Clusters),
+			hint: cmp.Or(diag.DidYouMean(o.cluster, t.Clusters), "it runs on "+alternativesAnd(t.Clusters)),
 		}
-	}
-	if image.Repository != w.Image.Repository {
+	case image.Repository != w.Image.Repository:
 		return &problem{exit: exitInput,
 			text: fmt.Sprintf("an override cannot change the repository from %q to %q", w.Image.Repository, image.Repository),
 			hint: "leave --cluster out to set it everywhere",
 		}
 	}
 	return nil
-}
-
-// packages is a spec's package with those that it imports.
-type packages struct {
-	*edit.Package
-	imported map[string]*edit.Package
-	order    []string
-}
-
-// openPackage parses the files of a directory that was loaded.
-func openPackage(l *load.Loaded, dir string) (*packages, error) {
-	p := &packages{imported: map[string]*edit.Package{}}
-	var open func(dir string) (*edit.Package, error)
-	open = func(dir string) (*edit.Package, error) {
-		var files []edit.File
-		for _, name := range l.Dir(dir) {
-			data, _ := l.Source(name)
-			files = append(files, edit.File{Name: name, Data: data})
-		}
-		return edit.Parse(files, func(path string) (*edit.Package, error) {
-			d, ok := l.ImportDir(path)
-			if !ok {
-				return nil, nil
-			}
-			if p.imported[d] == nil {
-				i, err := open(d)
-				if err != nil {
-					return nil, err
-				}
-				p.imported[d], p.order = i, append(p.order, d)
-			}
-			return p.imported[d], nil
-		})
-	}
-	var err error
-	p.Package, err = open(dir)
-	return p, err
-}
-
-func (p *packages) files() []edit.File {
-	out := p.Files()
-	for _, d := range p.order {
-		out = append(out, p.imported[d].Files()...)
-	}
-	return out
 }
 
 // setImage changes the syntax, and tells whether a tag had to go.
@@ -283,9 +284,8 @@ func (p *packages) setImage(t *spec.Tenant, w *spec.Workload, image spec.Image, 
 			if was == image {
 				return false, nil
 			}
-			value := edit.Strings("tag", image.Tag, "digest", image.Digest)
-			if _, ok := p.Add(edit.Field{Path: at, Value: value}); !ok {
-				return false, notWritten(t, at)
+			if _, ok := p.Add(edit.Field{Path: at, Value: edit.Strings("tag", image.Tag, "digest", image.Digest)}); !ok {
+				return false, p.notWritten(t, at)
 			}
 			return false, nil
 		}
@@ -301,42 +301,38 @@ func (p *packages) setImage(t *spec.Tenant, w *spec.Workload, image spec.Image, 
 		}
 		path := append(slices.Clone(at), f.name)
 		var places []source.Span
-		var err error
+		ok := false
 		switch {
 		case f.value == "": // the old tag would be a lie
 			untagged = true
 			places, err = p.Remove(path...)
+		case f.was == "" && f.name == "tag" && was.Digest != "":
+			ok, err = p.AddBefore(append(slices.Clone(at), "digest"), f.name, edit.String(f.value))
 		case f.was == "":
-			var ok bool
-			if ok, err = p.AddBefore(append(slices.Clone(at), "digest"), f.name, edit.String(f.value)); err == nil {
-				if !ok {
-					return false, notWritten(t, path)
-				}
-				continue
-			}
+			_, ok = p.Add(edit.Field{Path: path, Value: edit.String(f.value)})
 		default:
 			places, err = p.Set(f.value, path...)
 		}
 		var computed *edit.Computed
 		if errors.As(err, &computed) {
 			return false, &problem{exit: exitInput,
-				text: fmt.Sprintf("%s is computed at %s", strings.Join(path, "."), computed.Span),
+				text: fmt.Sprintf("%s is computed at %s", strings.Join(path, "."), p.place(computed.Span)),
 				hint: "edit it there, or write the value as a plain string",
 			}
 		}
 		if err != nil {
 			return false, err
 		}
-		if len(places) == 0 {
-			return false, notWritten(t, path)
+		if !ok && len(places) == 0 {
+			return false, p.notWritten(t, path)
 		}
 	}
 	return untagged, nil
 }
 
-func notWritten(t *spec.Tenant, path []string) error {
+func (p *packages) notWritten(t *spec.Tenant, path []string) error {
 	return &problem{exit: exitInput,
-		text: fmt.Sprintf("%s is not written in %s as plain fields", strings.Join(path, "."), t.At(path...)),
+		text: fmt.Sprintf("%s is not written in %s as plain fields", strings.Join(path, "."), p.place(t.At(path...))),
 		hint: "write the image as a struct of strings: image: {repository: \"…\", tag: \"…\", digest: \"sha256:…\"}",
 	}
 }
@@ -356,136 +352,180 @@ func overrideImage(t *spec.Tenant, cluster, workload string) *spec.Image {
 	return nil
 }
 
-// recheck compiles the repository with the files as they would be. What is wrong then is printed, and the result nil.
-func (a *app) recheck(ctx context.Context, files []edit.File, format string) (*input, error) {
-	root, err := os.OpenRoot(".")
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
-	l, err := load.Load(ctx, ".", load.Options{FS: overlay{root.FS(), files}})
-	if err != nil {
-		return nil, fmt.Errorf("read the specs: %w", err)
-	}
-	in := &input{l, l.Diags}
-	_, list := link.Link(in.Set)
-	in.list.Merge(list)
-	if !in.list.HasErrors() {
-		return in, nil
-	}
-	if err := a.report(format, in); err != nil {
-		return nil, err
-	}
-	a.say("%s: nothing was changed", in.list.Summary())
-	return nil, errReported()
-}
-
-// overlay is a file system in which some files have other bytes.
-type overlay struct {
-	fs.FS
-	files []edit.File
-}
-
-// Open implements fs.FS.
-func (o overlay) Open(name string) (fs.File, error) {
-	f, err := o.FS.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	for _, other := range o.files {
-		if other.Name == name {
-			return &overlaid{f, bytes.NewReader(other.Data)}, nil
-		}
-	}
-	return f, nil
-}
-
-// overlaid is a file with other bytes.
-type overlaid struct {
-	fs.File
-	data *bytes.Reader
-}
-
-func (f *overlaid) Read(p []byte) (int, error) { return f.data.Read(p) }
-
-func (f *overlaid) Stat() (fs.FileInfo, error) {
-	info, err := f.File.Stat()
-	return resized{info, f.data.Size()}, err
-}
-
-// resized is what is known of such a file.
-type resized struct {
-	fs.FileInfo
-	size int64
-}
-
-func (r resized) Size() int64 { return r.size }
-
-// replaceFile puts other bytes in the place of a file's, in one step, and keeps its mode.
-func replaceFile(name string, data []byte) error {
-	name, err := filepath.EvalSymlinks(filepath.FromSlash(name))
-	if err != nil {
-		return err
-	}
-	info, err := os.Stat(name)
-	if err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Chmod(info.Mode().Perm())
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
-}
-
-// describe names a build as people do: by its tag, or else by the beginning of its digest.
-func describe(i spec.Image) string {
+// buildName names a build as people do: by its tag, or else by the beginning of its digest.
+func buildName(i spec.Image) string {
 	if i.Tag != "" {
 		return i.Tag
 	}
 	return i.Digest[:min(len(i.Digest), len("sha256:")+12)]
 }
 
-func (a *app) sayPromoted(before, after *spec.Set, t *spec.Tenant, w *spec.Workload, was, image spec.Image, files []edit.File, o promoteOptions) {
-	where := ""
-	if o.cluster != "" {
-		where = " on " + o.cluster
+// imageChange is an image that is another one than before: a workload's, or what an override says on a cluster.
+type imageChange struct {
+	tenant, workload, cluster string
+	was, now                  spec.Image
+}
+
+func (c imageChange) String() string {
+	if c.cluster != "" {
+		return c.tenant + "/" + c.workload + " on " + c.cluster
 	}
-	a.say("%s/%s%s: %s → %s in %s", t.Name, w.Name, where, describe(was), describe(image), a.shown(files[0].Name))
-	if others := alsoChanged(before, after, t.Name, w.Name); len(others) > 0 {
-		a.say("%s changed with it: the value is shared", alternativesAnd(others))
+	return c.tenant + "/" + c.workload
+}
+
+// changedImages lists the images that differ between two versions of the same tenants, in their order.
+func changedImages(before, after *spec.Set) (out []imageChange) {
+	was, now := imagesOf(before), imagesOf(after)
+	for _, c := range now {
+		i := slices.IndexFunc(was, func(w imageChange) bool {
+			return w.tenant == c.tenant && w.workload == c.workload && w.cluster == c.cluster
+		})
+		if i >= 0 {
+			c.was = was[i].now
+		}
+		if c.was != c.now {
+			out = append(out, c)
+		}
 	}
-	if o.cluster == "" {
-		for _, c := range t.Clusters {
-			if overrideImage(t, c, w.Name) != nil {
-				a.say("%s keeps its own build, which its override sets: 'zave promote … --cluster %s' changes that", c, c)
+	return out
+}
+
+func imagesOf(set *spec.Set) (out []imageChange) {
+	for _, t := range set.Tenants {
+		for _, w := range t.Workloads {
+			out = append(out, imageChange{tenant: t.Name, workload: w.Name, now: w.Image})
+		}
+		for _, o := range t.Overrides {
+			for _, w := range o.Workloads {
+				if w.Image != nil {
+					out = append(out, imageChange{tenant: t.Name, workload: w.Name, cluster: o.Cluster, now: *w.Image})
+				}
 			}
 		}
 	}
+	return out
 }
 
-// alsoChanged lists the other workloads whose image has changed.
-func alsoChanged(before, after *spec.Set, tenant, workload string) (out []string) {
-	for i, t := range before.Tenants {
+// beyondImages lists what else differs between two versions: a string that an image shares with something else.
+func beyondImages(before, after *spec.Set) (out []string) {
+	for i, t := range after.Tenants {
+		was := before.Tenants[i]
+		if t.Hash == was.Hash {
+			continue
+		}
 		for j, w := range t.Workloads {
-			if (t.Name != tenant || w.Name != workload) && after.Tenants[i].Workloads[j].Image != w.Image {
+			w.Image = was.Workloads[j].Image
+			if !reflect.DeepEqual(w, was.Workloads[j]) {
 				out = append(out, t.Name+"/"+w.Name)
 			}
 		}
+		if !reflect.DeepEqual(withoutImages(t), withoutImages(was)) {
+			out = append(out, t.Name)
+		}
+	}
+	if before.Platform.Hash != after.Platform.Hash {
+		out = append(out, "the platform")
+	}
+	return out
+}
+
+// withoutImages gives a tenant without its workloads, and without the images of its overrides.
+func withoutImages(t *spec.Tenant) spec.Tenant {
+	out := *t
+	out.Positions, out.Hash, out.Workloads, out.Overrides = nil, "", nil, nil
+	for _, o := range t.Overrides {
+		var workloads []spec.WorkloadOverride
+		for _, w := range o.Workloads {
+			w.Image = nil
+			if !reflect.DeepEqual(w, spec.WorkloadOverride{Name: w.Name}) {
+				workloads = append(workloads, w)
+			}
+		}
+		o.Workloads = workloads
+		if !reflect.DeepEqual(o, spec.Override{Cluster: o.Cluster}) {
+			out.Overrides = append(out.Overrides, o)
+		}
+	}
+	return out
+}
+
+// promotion is what was done.
+type promotion struct {
+	target, cluster string
+	was, image      spec.Image
+	files           []edit.File
+	others          []imageChange // that came with it
+}
+
+// confined refuses to change on other clusters what was asked for on one.
+func (p promotion) confined() error {
+	for _, c := range p.others {
+		if p.cluster != "" && c.cluster != p.cluster {
+			return &problem{exit: exitInput,
+				text: fmt.Sprintf("what %s runs on %s is written where %s has it too: both would change", p.target, p.cluster, c),
+				hint: "write the override's image out, or leave --cluster out to set it everywhere",
+			}
+		}
+	}
+	return nil
+}
+
+// step says from what to what: by tags, where these tell the builds apart.
+func (p promotion) step() string {
+	was, now := p.was, p.image
+	if was.Tag == now.Tag {
+		was.Tag, now.Tag = "", ""
+	}
+	if was.Repository != "" && was.Repository != now.Repository {
+		return fmt.Sprintf("%s %s → %s %s", was.Repository, buildName(was), now.Repository, buildName(now))
+	}
+	return buildName(was) + " → " + buildName(now)
+}
+
+// subject names what changed, and on which cluster.
+func (p promotion) subject() string {
+	if p.cluster != "" {
+		return p.target + " on " + p.cluster
+	}
+	return p.target
+}
+
+// message is that of the commit.
+func (p promotion) message() string {
+	image := p.image.Repository + "@" + p.image.Digest
+	if p.image.Tag != "" {
+		image = p.image.Repository + ":" + p.image.Tag + "@" + p.image.Digest
+	}
+	text := fmt.Sprintf("%s: image %s\n\n%s\n", p.subject(), p.step(), image)
+	if len(p.others) > 0 {
+		text += wrap(p.shared()+".", 72) + "\n"
+	}
+	return text
+}
+
+// shared says what changed with it.
+func (p promotion) shared() string {
+	var names []string
+	for _, c := range p.others {
+		names = append(names, c.String())
+	}
+	if len(names) == 1 {
+		return names[0] + " changes with it: the value is shared"
+	}
+	return alternativesAnd(names) + " change with it: the value is shared"
+}
+
+func (p promotion) lines(shown func(string) string, before, after *spec.Set) []string {
+	var files []string
+	for _, f := range p.files {
+		files = append(files, shown(f.Name))
+	}
+	out := []string{fmt.Sprintf("%s: %s in %s", p.subject(), p.step(), alternativesAnd(files))}
+	if len(p.others) > 0 {
+		out = append(out, p.shared())
+	}
+	if beyond := beyondImages(before, after); len(beyond) > 0 {
+		out = append(out, fmt.Sprintf("the value also stands in other fields of %s, which have changed with it", alternativesAnd(beyond)))
 	}
 	return out
 }

@@ -192,7 +192,9 @@ func (a *app) writeHelp(w io.Writer, cmd *cobra.Command, columns int) error {
 // inOrder gives the commands that help lists, in the order of work; cobra sorts them by name.
 func inOrder(cmd *cobra.Command) []*cobra.Command {
 	order := []string{
-		"vet", "build", "check", "diff", "ack", "promote", "hook", "db", "explain", "version", "completion", "help",
+		"vet", "build", "check", "diff", "ack",
+		"new", "import", "tenant", "promote",
+		"hook", "ci", "db", "explain", "version", "completion", "help",
 		"sql", "config", "verifier", "plan", "apply", "verify", "rotate", "backup", "restore", "drill",
 		"install", "uninstall", "run",
 	}

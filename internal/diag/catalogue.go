@@ -15,6 +15,8 @@ const (
 	SchemaDiffers  Code = "ZAV009" // the repository's schema/ is not the one this binary knows
 	NoDefinition   Code = "ZAV010" // a tenant's directory that holds no #Tenant, platform/ no #Platform
 	Evaluation     Code = "ZAV011" // CUE could not evaluate it, for a reason with no code of its own
+	Contract       Code = "ZAV012" // a zave.yaml to import that is none, or says what zave does not know
+	NotCarried     Code = "ZAV013" // a field of a zave.yaml to import that a spec cannot say
 
 	// One value (internal/load).
 	UnknownField  Code = "ZAV101" // no such field

@@ -250,6 +250,12 @@ func covered(tb testing.TB, r *report.Report) {
 			}
 		}
 	}
+	for _, p := range r.Paths {
+		i, j := p.Subject[0], p.Subject[1]
+		if q := r.Consequences[i]; q.Class != report.Exposure || j >= len(q.Subjects) || q.Subjects[j].Cluster != p.Cluster {
+			tb.Errorf("%s → %s on %s is not what %s tells of its subject %d", p.From, p.To, p.Cluster, q.Rule, j)
+		}
+	}
 	for i, ok := range said {
 		if !ok {
 			tb.Errorf("nothing is said of %s %s", r.Changes[i].Action, r.Changes[i].Ref())

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/zavestudios/zave/internal/diff/report"
+	"github.com/zavestudios/zave/internal/diff/typed"
 	"github.com/zavestudios/zave/internal/source"
 )
 
@@ -22,6 +23,8 @@ type effect struct {
 	cluster, tenant string
 	origin          source.Span
 	changes         []*change
+	key             []*change // those whose acknowledgement lets it through; none: all
+	reach           *[2]int   // of package reach: which of its consequences and subjects it is
 }
 
 // about makes an effect of one change on its object.
@@ -44,34 +47,77 @@ func (c *comparison) add(e effect) {
 	c.effects = append(c.effects, e)
 }
 
-// consequences fills effects: first what concerns whole tenants and databases, then each change by its kind, and last
-// whatever nothing has been said about.
+// consequences fills effects: first what concerns whole tenants, databases and services, then who owns what, then each
+// change by its kind, then what several objects bring about together, and last whatever nothing has been said about.
 func (c *comparison) consequences() error {
+	c.around = newSurroundings(c.base, c.head)
+	c.renamedIn = map[scope][]*change{}
 	for _, x := range c.changes {
 		x.Hash = hash(x)
+		if x.Action == report.Rename {
+			p := scope{after, x.Cluster, x.Namespace}
+			c.renamedIn[p] = append(c.renamedIn[p], x)
+		}
+	}
+	c.wholes()
+	c.owners()
+	for _, x := range c.changes {
+		if !x.told {
+			c.ofKind(x)
+		}
+		c.refusals(x)
+	}
+	c.rollouts()
+	if c.around.err != nil {
+		return c.around.err
+	}
+	n := len(c.effects)
+	if err := c.exposure(); err != nil {
+		return err
+	}
+	if err := c.capacity(); err != nil {
+		return err
+	}
+	c.left(c.effects[n:])
+	return nil
+}
+
+// left says what nothing has been said about: the fields of a change that is told of otherwise, unless it is among what
+// was found by looking at several objects together, and whole changes.
+func (c *comparison) left(together []effect) {
+	found := map[*change]bool{}
+	for _, e := range together {
+		for _, x := range e.changes {
+			found[x] = true
+		}
+	}
+	for _, r := range c.leftOver {
+		if !found[r.change] && r.covered {
+			c.add(r.about("changed", "changed: "+values(r.fields)))
+		}
 	}
 	for _, x := range c.changes {
 		if !x.covered {
 			c.other(x)
 		}
 	}
-	return nil
 }
 
 // other is said of a change that no rule knows.
 func (c *comparison) other(x *change) {
-	switch x.Action {
-	case report.Create:
+	switch {
+	case x.Action == report.Rename:
+		c.add(x.about("renamed", "renamed, with other content: "+paths(slices.DeleteFunc(c.acting(x), func(f typed.Field) bool { return f.Shape == "metadata.name" }))))
+	case policy(x):
+		c.policies(x)
+	case x.Action == report.Create:
 		c.add(x.about("created", "created"))
-	case report.Delete:
+	case x.Action == report.Delete:
 		c.add(x.about("deleted", "deleted"))
+	case x.Group == "" && x.Kind == "ConfigMap" && textOf(dig(x.a, "data", "pg_hba.conf")) != textOf(dig(x.b, "data", "pg_hba.conf")):
+		c.add(x.about("config-changed", "changed: "+dataKeys(c.acting(x))))
 	default:
-		var paths []string
-		for _, f := range x.fields {
-			paths = append(paths, f.Shape)
-		}
-		slices.Sort(paths)
-		c.add(x.about("changed", "changed: "+some(slices.Compact(paths), 4)))
+		c.add(x.about("changed", "changed: "+values(c.acting(x))))
 	}
 }
 
@@ -81,9 +127,16 @@ type groupKey struct {
 	data                        bool
 }
 
+// joined is a consequence while it is put together: its effects, in the order of its subjects.
+type joined struct {
+	report.Consequence
+	effects []effect
+}
+
 // report joins the effects of one cause and sorts everything.
 func (c *comparison) report() *report.Report {
 	out := &report.Report{Base: c.options.Base, Head: c.options.Head, Generator: c.options.Generator}
+	out.Amounts, out.Money = c.amounts, c.money
 	index := map[*change]int{}
 	for i, x := range c.changes {
 		index[x] = i
@@ -94,45 +147,31 @@ func (c *comparison) report() *report.Report {
 	for i, r := range rules {
 		rank[r.ID] = i
 	}
-	at := map[groupKey]int{}
 	used := map[string]bool{}
-	for _, e := range c.effects {
-		r := rules[rank[e.rule]]
-		why := cmp.Or(e.why, r.Why)
-		k := groupKey{e.rule, e.kind, own(e, e.text), own(e, why), own(e, strings.Join(e.plan, "\n")), e.data}
-		i, ok := at[k]
-		if !ok {
-			i = len(out.Consequences)
-			at[k] = i
-			out.Consequences = append(out.Consequences, report.Consequence{
-				Class: r.Class, Rule: e.rule, Kind: e.kind, Text: e.text, Why: why, Plan: e.plan, Data: e.data,
-			})
-		}
-		q := &out.Consequences[i]
-		if q.Text != e.text { // alike but for their own names
-			q.Text, q.Why, q.Plan = k.text, k.why, strings.Split(k.plan, "\n")
-			if k.plan == "" {
-				q.Plan = nil
-			}
-		}
-		s := report.Subject{Name: e.name, Cluster: e.cluster, Tenant: e.tenant, Origin: e.origin}
-		for _, x := range e.changes {
-			s.Changes = append(s.Changes, index[x])
-		}
-		slices.Sort(s.Changes)
-		s.Changes = slices.Compact(s.Changes)
-		if r.Class == report.Destructive {
-			s.Pass = c.pass(e, used)
-		}
-		q.Subjects = append(q.Subjects, s)
-	}
-	for i := range out.Consequences {
-		slices.SortStableFunc(out.Consequences[i].Subjects, func(a, b report.Subject) int {
-			return cmp.Or(strings.Compare(a.Cluster, b.Cluster), strings.Compare(a.Name, b.Name))
+	all := c.join(rules, rank)
+	for _, q := range all {
+		slices.SortStableFunc(q.effects, func(a, b effect) int {
+			return cmp.Or(strings.Compare(a.cluster, b.cluster), strings.Compare(a.name, b.name))
 		})
+		for _, e := range q.effects {
+			s := report.Subject{Name: e.name, Cluster: e.cluster, Tenant: e.tenant, Origin: e.origin}
+			for _, x := range e.changes {
+				s.Changes = append(s.Changes, index[x])
+			}
+			slices.Sort(s.Changes)
+			s.Changes = slices.Compact(s.Changes)
+			for _, x := range e.key {
+				s.Key = append(s.Key, index[x])
+			}
+			slices.Sort(s.Key)
+			if q.Class == report.Destructive {
+				s.Pass = c.pass(e, used)
+			}
+			q.Subjects = append(q.Subjects, s)
+		}
 	}
 	classes := report.Classes()
-	slices.SortStableFunc(out.Consequences, func(a, b report.Consequence) int {
+	slices.SortStableFunc(all, func(a, b *joined) int {
 		return cmp.Or(
 			slices.Index(classes, a.Class)-slices.Index(classes, b.Class),
 			rank[a.Rule]-rank[b.Rule],
@@ -142,6 +181,19 @@ func (c *comparison) report() *report.Report {
 			strings.Compare(a.Text, b.Text),
 		)
 	})
+	now := map[[2]int][2]int{} // of package reach's subjects, where they are
+	for i, q := range all {
+		out.Consequences = append(out.Consequences, q.Consequence)
+		for j, e := range q.effects {
+			if e.reach != nil {
+				now[*e.reach] = [2]int{i, j}
+			}
+		}
+	}
+	for _, p := range c.paths {
+		p.Subject = now[p.Subject]
+		out.Paths = append(out.Paths, p)
+	}
 	for note := range c.notes {
 		out.Notes = append(out.Notes, note)
 	}
@@ -153,6 +205,32 @@ func (c *comparison) report() *report.Report {
 	}
 	slices.Sort(out.Stale)
 	out.Stale = slices.Compact(out.Stale)
+	return out
+}
+
+// join puts the effects of one cause together, in the order in which they were found.
+func (c *comparison) join(rules []Rule, rank map[string]int) (out []*joined) {
+	at := map[groupKey]*joined{}
+	for _, e := range c.effects {
+		r := rules[rank[e.rule]]
+		why := cmp.Or(e.why, r.Why)
+		k := groupKey{e.rule, e.kind, own(e, e.text), own(e, why), own(e, strings.Join(e.plan, "\n")), e.data}
+		q := at[k]
+		if q == nil {
+			q = &joined{Consequence: report.Consequence{
+				Class: r.Class, Rule: e.rule, Kind: e.kind, Text: e.text, Why: why, Plan: e.plan, Data: e.data,
+			}}
+			at[k] = q
+			out = append(out, q)
+		}
+		if q.Text != e.text || q.Why != why || !slices.Equal(q.Plan, e.plan) { // alike but for their own names
+			q.Text, q.Why, q.Plan = k.text, k.why, strings.Split(k.plan, "\n")
+			if k.plan == "" {
+				q.Plan = nil
+			}
+		}
+		q.effects = append(q.effects, e)
+	}
 	return out
 }
 
@@ -199,8 +277,12 @@ func (c *comparison) pass(e effect, used map[string]bool) string {
 	if e.tenant != "" && t != nil && t.retired() {
 		return "its spec says state: retired"
 	}
+	key := e.key
+	if len(key) == 0 {
+		key = e.changes
+	}
 	every := func(ok func(*change) bool) bool {
-		return len(e.changes) > 0 && !slices.ContainsFunc(e.changes, func(x *change) bool { return !ok(x) })
+		return len(key) > 0 && !slices.ContainsFunc(key, func(x *change) bool { return !ok(x) })
 	}
 	if every(func(x *change) bool { return slices.Contains(c.options.Allow, x.Ref()) }) {
 		return "allowed by --allow"

@@ -42,6 +42,8 @@ type change struct {
 	b, a          map[string]any
 	fields        []typed.Field
 	covered       bool // a consequence is about it
+	told          bool // as a part of something that comes or goes as a whole, so that its kind has no more to say
+	stopTold      bool // that it stops or starts is told of its tenant
 }
 
 // either gives the object as it will be, or as it was where it goes.
@@ -75,9 +77,15 @@ type comparison struct {
 	changes    []*change
 	byID       map[object.ID]*change // by what it is, and by what it was
 	effects    []effect
+	restarted  []restart
+	leftOver   []remainder
+	around     *surroundings
+	renamedIn  map[scope][]*change // by the namespace, after
+	paths      []report.Path       // as package reach counts their subjects
 	tenants    map[tenantKey]*tenancy
 	notes      map[string]bool
-	amounts    map[amountKey]*amount
+	amounts    []report.Amounts
+	money      []report.Money
 }
 
 // tenantKey is a tenant on a cluster.
@@ -92,7 +100,6 @@ func Compare(base, head *Snapshot, o Options) (*report.Report, error) {
 	c := &comparison{
 		options: o, base: base, head: head, differ: differ,
 		kubernetes: map[string]string{}, byID: map[object.ID]*change{}, notes: map[string]bool{},
-		amounts: map[amountKey]*amount{},
 	}
 	for _, s := range []*Snapshot{base, head} { // head has the last word
 		if s.Platform != nil {

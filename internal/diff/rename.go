@@ -95,17 +95,6 @@ func stemOf(name string) (string, bool) {
 	return name[:i], is("0123456789abcdef") || is(kustomize)
 }
 
-// renamed gives the names that changed within a cluster and namespace, old → new.
-func (c *comparison) renamed(cluster, namespace string) map[string]string {
-	out := map[string]string{}
-	for _, x := range c.changes {
-		if x.Action == report.Rename && x.Cluster == cluster && x.Namespace == namespace {
-			out[x.From.Name] = x.Name
-		}
-	}
-	return out
-}
-
 // bookkeeping tells whether a field says where an object comes from, and nothing to anybody in the cluster.
 func bookkeeping(shape string) bool {
 	return slices.Contains([]string{

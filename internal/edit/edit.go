@@ -1,5 +1,5 @@
 // Package edit changes single values in the CUE files of one spec, through their syntax, and leaves everything else as
-// it stands: comments, layout, order.
+// it stands: comments, layout, order. It also writes the first file of a new tenant.
 //
 // Invariants: a value is changed where it is written, be it behind a reference; what is computed is not changed, and
 // the place is named; bytes outside of the changed values stay, and a file that `cue fmt` has nothing to do on is

@@ -1,13 +1,14 @@
-// Package gitrepo reads commits, the index and the work tree of a git repository as file systems, and stages files.
+// Package gitrepo reads commits, the index and the work tree of a git repository as file systems, stages files, and
+// commits them.
 //
 // Objects, references and configuration are read through go-git. The index is read and written here: go-git's encoder
 // loses every extension, and what a hook writes back must be what git left there, but for the files that it stages.
 //
-// Invariants: it and its package remote are the only importers of go-git; here nothing is fetched, and no branch, commit
-// or configuration is written: remote does the former, and writes branches and commits of other repositories than the
-// user's own; an index is replaced whole, under git's own lock, or not at all; a file of the work tree is written only
-// where what stands there is what the index has; what is not understood (another object format, reference storage,
-// index extension) is an error, never a guess.
+// Invariants: it and its package remote are the only importers of go-git; nothing is fetched here, which is remote's, and
+// no configuration is written; a branch is moved under git's own lock, by one commit on top of the one that it is at; an
+// index is replaced whole, under git's own lock, or not at all; a file of the work tree is written only where what stands
+// there is what the index has; what is not understood (another object format, reference storage, index extension) is an
+// error, never a guess.
 package gitrepo
 
 import (
@@ -77,6 +78,7 @@ type Repo struct {
 	indexFile string // absolute
 	partial   bool   // objects may be missing that the remote has
 	merging   []Hash // commits that a merge brings in, as far as the environment tells
+	env       environment
 
 	mu      sync.Mutex // go-git's storage is for one goroutine
 	refs    *filesystem.Storage
@@ -94,7 +96,7 @@ func Open(dir string, o Options) (*Repo, error) {
 	if env.base == "" {
 		env.base = start
 	}
-	r := &Repo{}
+	r := &Repo{env: env}
 	for _, v := range o.Environ {
 		name, value, _ := strings.Cut(v, "=")
 		env.vars[name] = value

@@ -65,6 +65,7 @@ type Loaded struct {
 	Set         *spec.Set
 	Diags       diag.List
 	InputDigest [32]byte // what Digest gives for the same files
+	Module      string   // the module's path, without its major version; empty where it has none
 
 	files  []file            // sorted by path
 	inputs map[string]digest // by directory
@@ -155,6 +156,7 @@ func Load(ctx context.Context, root string, opts Options) (*Loaded, error) {
 	if err != nil || repo == nil {
 		return out, err
 	}
+	out.Module = repo.modulePath
 	results, inputs, err := repo.results(ctx, repo.jobs(&out.Diags), opts)
 	if err != nil {
 		return nil, err

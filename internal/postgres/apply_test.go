@@ -528,7 +528,7 @@ func TestLockLost(t *testing.T) {
 			})
 		}}
 		_, err := p.platform(t).Apply(t.Context(), p.want, o)
-		says(t, err, "the connection to the server was lost at step ", "run the same again: it goes on from there")
+		says(t, err, "the connection to the server was lost at step ", "run the same again: what is done stays, and it goes on from there")
 		p.apply(t)
 		p.clean(t)
 	})

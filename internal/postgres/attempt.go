@@ -53,7 +53,6 @@ type arena struct {
 // facts are what checks ask of a server.
 type facts struct {
 	extensions map[string]bool // that could be made
-	installed  map[string]bool // in the tenant's database
 	temporary  bool            // the platform may limit temporary files
 }
 
@@ -99,6 +98,11 @@ func (r *runner) names(own, victim *state.Tenant, key string) func(string) (stri
 			return t.Schema, true
 		case "extensions":
 			return t.ExtensionSchema, true
+		case "extension":
+			if len(t.Extensions) == 0 {
+				return "", false
+			}
+			return slices.Min(t.Extensions), true
 		}
 		n := role(t, what)
 		return n, n != ""
@@ -748,8 +752,12 @@ func (r *runner) inapplicable(c *attack.Check) string {
 	switch {
 	case what == "extension" && !r.facts.extensions[name]:
 		return "the server has no files of the extension " + name
-	case what == "installed" && !r.facts.installed[name]:
-		return "the extension " + name + " is not made in tenants' databases here"
+	case c.Absent != "" && slices.Contains(r.own.Extensions, c.Absent):
+		return "the tenant has the extension " + c.Absent + ", which is not made a second time"
+	case what == "installed" && name == "" && len(r.own.Extensions) == 0:
+		return "the tenant has no extension"
+	case what == "installed" && name != "" && !slices.Contains(r.own.Extensions, name):
+		return "the tenant does not have the extension " + name
 	case what == "tls" && r.base.TLSConfig == nil:
 		return "the instance was reached without TLS"
 	case what == "setting" && !r.facts.temporary:

@@ -13,7 +13,7 @@ import (
 // target is a database with a tenant's data: a restored one. What is tried on it needs nothing made there, and is rolled
 // back should it succeed; but for what would end the database, which is a copy.
 type target struct {
-	tenant    state.Tenant // with the database's name
+	tenant    state.Tenant // with the database's name, and the extensions that it has
 	passwords Credentials  // of the tenant's logins, as far as they are known
 }
 
@@ -33,10 +33,6 @@ func (p *probes) runOn(ctx context.Context, s *Server, base *pgconn.Config, suit
 		if within {
 			r.suite = suite.Within()
 			r.own = o.on.tenant
-			r.facts.installed = map[string]bool{}
-			for _, x := range o.on.tenant.Extensions {
-				r.facts.installed[x] = true
-			}
 		} else {
 			r.victim, r.verifier = o.on.tenant, ""
 		}

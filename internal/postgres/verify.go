@@ -316,7 +316,7 @@ func newProbes(ctx context.Context, conn *pgconn.PgConn, want *state.Desired, st
 	p := &probes{
 		want:      &state.Desired{Cluster: want.Cluster, Instance: want.Instance, Tenants: state.Probes()},
 		passwords: Credentials{}, verifiers: map[string]string{},
-		facts: facts{extensions: map[string]bool{}, installed: map[string]bool{}},
+		facts: facts{extensions: map[string]bool{}},
 	}
 	p.want.Instance.Strict = strict
 	results, err := conn.Exec(ctx, `
@@ -337,7 +337,6 @@ func newProbes(ctx context.Context, conn *pgconn.PgConn, want *state.Desired, st
 	for i := range p.want.Tenants {
 		t := &p.want.Tenants[i]
 		if p.facts.extensions["pgcrypto"] {
-			p.facts.installed["pgcrypto"] = true
 			t.Extensions = []string{"pgcrypto"}
 		}
 		for _, role := range t.Roles.Logins() {

@@ -165,6 +165,7 @@ func restore(p *model.Placement, credentials string) pod {
 			"--store", store(db.Backup),
 			"--identity", identityDir + "/" + identityFile,
 			"--verify-key", keysDir + "/" + verifyFile,
+			"--verify",
 		},
 		volumes: []volume{
 			passwords(p, credentials),
@@ -172,11 +173,6 @@ func restore(p *model.Placement, credentials string) pod {
 		},
 		scratch: "50Gi", // the archive, encrypted as it is
 		cpu:     [2]string{"100m", "1"}, memory: [2]string{"128Mi", "512Mi"},
-	}
-	if !db.Strict {
-		// The neighbours that the attacks are made from are made by the platform's role, which cannot bring the strict
-		// profile to them.
-		out.args = append(out.args, "--verify")
 	}
 	out.login(false)
 	out.archive(false)

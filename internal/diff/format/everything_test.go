@@ -207,7 +207,10 @@ func everything() *report.Report {
 		{Cluster: "sandbox", What: "requests.cpu", Before: "2", After: "2500m"},
 		{Cluster: "sandbox", What: "requests.memory", Before: "", After: "512Mi"},
 	}
-	r.Money = []report.Money{{Cluster: "aws", Before: 1204.5, After: 1318.25, How: "the share of its nodes that is requested, at $0.192 an hour each"}}
+	r.Money = []report.Money{
+		{Cluster: "aws", What: report.CostRunning, Before: 1204.5, After: 1318.25, How: "$4.00 a month, and $1.80034 an hour for 730 hours"},
+		{Cluster: "aws", What: report.CostRequested, Before: 81.5, After: 75.25, How: "$24.53 a core and $3.07 a GiB"},
+	}
 
 	// Additive: a tenant, and one label over many.
 	var created []int

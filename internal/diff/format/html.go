@@ -130,7 +130,7 @@ func (p *printer) html() {
 	page.Drawing = p.drawing()
 	for _, m := range p.r.Money {
 		if m.How != "" {
-			page.How = append(page.How, "cost on "+m.Cluster+": "+m.How)
+			page.How = append(page.How, m.What+" on "+m.Cluster+": "+m.How)
 		}
 	}
 	makeVisible(reflect.ValueOf(&page).Elem())

@@ -73,6 +73,7 @@ type jsonSubject struct {
 	Tenant   string        `json:"tenant,omitempty"`
 	Location *jsonLocation `json:"location,omitempty"`
 	Changes  []int         `json:"changes"`
+	Keys     []int         `json:"keys"`
 	Passed   bool          `json:"passed"`
 	Pass     string        `json:"pass,omitempty"`
 }
@@ -132,6 +133,7 @@ type jsonAmounts struct {
 
 type jsonCost struct {
 	Cluster  string  `json:"cluster"`
+	What     string  `json:"what"`
 	Currency string  `json:"currency"`
 	Before   float64 `json:"beforePerMonth"`
 	After    float64 `json:"afterPerMonth"`
@@ -180,7 +182,7 @@ func (p *printer) json() {
 		for _, s := range q.Subjects {
 			c.Subjects = append(c.Subjects, jsonSubject{
 				Name: s.Name, Cluster: s.Cluster, Tenant: s.Tenant, Location: jsonPlace(s.Origin), Changes: list(s.Changes),
-				Passed: s.Pass != "", Pass: s.Pass,
+				Keys: list(s.Keys()), Passed: s.Pass != "", Pass: s.Pass,
 			})
 		}
 		if len(q.Subjects) > 0 {
@@ -215,7 +217,7 @@ func (p *printer) json() {
 		out.Amounts = append(out.Amounts, jsonAmounts(a))
 	}
 	for _, m := range r.Money {
-		out.Costs = append(out.Costs, jsonCost{m.Cluster, "USD", finite(m.Before), finite(m.After), m.How})
+		out.Costs = append(out.Costs, jsonCost{m.Cluster, m.What, "USD", finite(m.Before), finite(m.After), m.How})
 	}
 	p.w.Write(dialect.JSON(out))
 }

@@ -393,7 +393,7 @@ func (p *printer) markdownTotals(d *document) {
 	}
 	for _, m := range p.r.Money {
 		if m.How != "" {
-			b.WriteString("\n" + code(clip(m.Cluster, 100)) + ": " + escape(clip(m.How, longest)) + "\n")
+			b.WriteString("\n" + escape(m.What) + " on " + code(clip(m.Cluster, 100)) + ": " + escape(clip(m.How, longest)) + "\n")
 		}
 	}
 	d.addNamed("the totals", b.String(), report.Capacity)

@@ -220,7 +220,7 @@ func (p *printer) amounts() {
 	}
 	for _, m := range p.r.Money {
 		if m.How != "" {
-			p.wrap(0, margin, dialect.Faint, "cost on "+m.Cluster+": "+m.How)
+			p.wrap(0, margin, dialect.Faint, m.What+" on "+m.Cluster+": "+m.How)
 		}
 	}
 }
@@ -236,7 +236,7 @@ func (p *printer) totals() [][]string {
 		if m.Before > 0 {
 			by += " (" + percent(m.Before, m.After) + ")"
 		}
-		rows = append(rows, []string{m.Cluster, "cost a month", dollars(m.Before) + " → " + dollars(m.After), by})
+		rows = append(rows, []string{m.Cluster, m.What, dollars(m.Before) + " → " + dollars(m.After), by})
 	}
 	for _, row := range rows {
 		for i := range row {

@@ -226,7 +226,7 @@ func (p *printer) who(kind string, subjects []report.Subject) string {
 func (p *printer) whoAs(kind string, subjects []report.Subject, name, word func(string) string) string {
 	names, clusters := nouns(subjects)
 	on := ""
-	if len(p.clusters) > 1 && len(clusters) > 0 {
+	if len(p.clusters) > 1 && len(clusters) > 0 && !slices.Equal(names, clusters) { // "cluster aws" is on itself
 		on = " on " + enumerate(clusters, 4)
 	}
 	marked := make([]string, 0, sampled+1)
@@ -493,7 +493,10 @@ func (p *printer) blockers() (refs []blocker, tenants []string) {
 			if s.Pass != "" {
 				continue
 			}
-			for _, c := range p.changes([]report.Subject{s}) {
+			for _, c := range s.Keys() {
+				if c < 0 || c >= len(p.r.Changes) {
+					continue
+				}
 				change := p.r.Changes[c]
 				if s.Tenant != "" && change.Action == report.Delete && p.r.Consequences[i].Class == report.Destructive {
 					tenants = append(tenants, s.Tenant)

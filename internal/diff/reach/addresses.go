@@ -120,17 +120,21 @@ func addressText(spans []span) string {
 		if len(mine) == 0 {
 			continue
 		}
-		if half := new(big.Int).Rsh(size([]span{all}), 1); size(mine).Cmp(half) <= 0 {
-			out = append(out, prefixText(mine))
-			continue
-		}
-		text := all.prefixes()[0].String()
-		if rest := complement(mine, all); len(rest) > 0 {
-			text += " less " + prefixText(rest)
-		}
-		out = append(out, text)
+		out = append(out, withinText(all, mine))
 	}
 	return strings.Join(out, " and ")
+}
+
+// withinText names joined spans of one prefix.
+func withinText(all span, mine []span) string {
+	if half := new(big.Int).Rsh(size([]span{all}), 1); size(mine).Cmp(half) <= 0 {
+		return prefixText(mine)
+	}
+	text := all.prefixes()[0].String()
+	if rest := less([]span{all}, mine); len(rest) > 0 {
+		text += " less " + prefixText(rest)
+	}
+	return text
 }
 
 func prefixText(spans []span) string {

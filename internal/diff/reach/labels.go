@@ -119,16 +119,6 @@ func (s selector) ofNamespace(name string, labels map[string]string, seen bool) 
 	return out
 }
 
-// names gives the namespaces that a selector names, if it does so.
-func (s selector) names() ([]string, bool) {
-	for _, r := range s {
-		if r.Key == corev1.LabelMetadataName && r.Operator == metav1.LabelSelectorOpIn {
-			return r.Values, true
-		}
-	}
-	return nil, false
-}
-
 // other is a value that no selector names.
 const other = "\x00"
 
@@ -201,24 +191,4 @@ func classes(selectors []selector) []map[string]string {
 // nameKeys are the labels that say what a pod is, the best first.
 func nameKeys() []string {
 	return []string{label.Workload, label.Name, "app", "k8s-app", label.Component, "istio", label.Instance}
-}
-
-// className gives what pods with these labels are called, as far as the selectors know: "web", "database-backup"; and
-// whether any of the selectors that are not for all pods selects them.
-func className(labels map[string]string, selectors []selector) (string, bool) {
-	var texts []string
-	for _, s := range selectors {
-		if len(s) > 0 && s.matches(labels) {
-			texts = append(texts, s.String())
-		}
-	}
-	if len(texts) == 0 {
-		return "", false
-	}
-	for _, k := range nameKeys() {
-		if v, ok := labels[k]; ok && v != other && !(k == label.Name && v == "zave") {
-			return v, true
-		}
-	}
-	return "pods with " + strings.Join(texts, ", "), true
 }

@@ -132,8 +132,6 @@ func (a ports) less(b ports) ports {
 
 func (a ports) all() bool { return len(a) == 1 && a[0] == interval{0, protocols*perProtocol - 1} }
 
-func (a ports) equal(b ports) bool { return slices.Equal(a, b) }
-
 // String names the set: "8000", "8000-8100", "53/TCP, 53/UDP", "all TCP ports", "all ports". The protocol stands there
 // unless all are TCP's.
 func (a ports) String() string {

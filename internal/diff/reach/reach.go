@@ -4,7 +4,8 @@
 // Invariants: a path is called denied only where no pod has it that the objects would let run, whatever its labels;
 // consequences name the new part alone, never the whole rule; what is opened stands before what is closed; equal inputs
 // give equal results. Nodes, and pods in their network, are outside of the bound: no policy holds for these (Kubernetes,
-// "Network Policies"), and a pod that becomes one of them is a consequence of its own.
+// "Network Policies"), and a pod that becomes one of them is a consequence of its own. That a pod reaches itself is no path:
+// two pods with the same labels are.
 package reach
 
 import (
@@ -165,19 +166,19 @@ func decode[T any](p *pair, at side) (*T, error) {
 	if o == nil {
 		return nil, nil
 	}
-	if p.decoded[at] == nil {
-		if !p.changed || p.kept {
-			if same, ok := p.decoded[1-at].(*T); ok {
-				return same, nil
-			}
-		}
-		v := new(T)
-		if err := unmarshal(o, v); err != nil {
-			return nil, err
-		}
-		p.decoded[at] = v
+	if v, ok := p.decoded[at].(*T); ok {
+		return v, nil
 	}
-	v, _ := p.decoded[at].(*T)
+	if !p.changed || p.kept {
+		if same, ok := p.decoded[1-at].(*T); ok {
+			return same, nil
+		}
+	}
+	v := new(T)
+	if err := unmarshal(o, v); err != nil {
+		return nil, err
+	}
+	p.decoded[at] = v
 	return v, nil
 }
 

@@ -20,6 +20,7 @@ const (
 	egressPrivate     = "egress-private"
 	hostOpened        = "host-opened"
 	hostPlain         = "host-plain"
+	hostUnbound       = "host-unbound"
 	serviceExposed    = "service-exposed"
 	projectOpened     = "project-opened"
 	sourceChanged     = "source-changed"
@@ -39,6 +40,7 @@ const (
 	isolationGained   = "isolation-gained"
 	hostClosed        = "host-closed"
 	hostEncrypted     = "host-encrypted"
+	hostBound         = "host-bound"
 	serviceHidden     = "service-hidden"
 	pathClosed        = "path-closed"
 	egressClosed      = "egress-closed"
@@ -60,7 +62,7 @@ const (
 func Rules() []Rule {
 	return []Rule{
 		{hostStolen, "A host leads to another tenant than before, or to a second one."},
-		{isolationLost, "No policy isolates some pods any more: everything may reach them, or be reached by them."},
+		{isolationLost, "No policy isolates some pods any more, or some new ones at all: everything may reach them, or be reached by them."},
 		{rightEverybody, "Everybody gets a right, or everybody who has logged in, or every service account."},
 		{rightEscalates, "Somebody gets a right that leads to more than it says: to Secrets, to other identities, or to giving rights."},
 		{egressWorld, "A way out to all of the internet, or a good part of it, opens."},
@@ -71,6 +73,7 @@ func Rules() []Rule {
 		{egressPrivate, "A way out to private addresses opens, where nodes, offices and other networks are."},
 		{hostOpened, "A host leads into the cluster that did not."},
 		{hostPlain, "A host is served without TLS."},
+		{hostUnbound, "A Gateway lets every namespace route a host that was one namespace's."},
 		{serviceExposed, "A Service is reached from outside of the cluster, past the gateway."},
 		{projectOpened, "An Argo CD project allows what it did not."},
 		{sourceChanged, "What is deployed comes from another place, or goes to another one."},
@@ -90,6 +93,7 @@ func Rules() []Rule {
 		{isolationGained, "A policy isolates pods that none did."},
 		{hostClosed, "A host no longer leads into the cluster."},
 		{hostEncrypted, "A host is no longer served without TLS."},
+		{hostBound, "A Gateway no longer lets every namespace route a host."},
 		{serviceHidden, "A Service is no longer reached from outside of the cluster."},
 		{pathClosed, "A network path closes."},
 		{egressClosed, "A way out to addresses closes."},

@@ -44,11 +44,12 @@ func (r *Report) Of(clusters, tenants []string) *Report {
 	}
 	for _, q := range out.Consequences {
 		for j := range q.Subjects {
-			changes := slices.Clone(q.Subjects[j].Changes)
-			for k, c := range changes {
-				changes[k] = kept[c] - 1
+			for _, list := range []*[]int{&q.Subjects[j].Changes, &q.Subjects[j].Key} {
+				*list = slices.Clone(*list)
+				for k, c := range *list {
+					(*list)[k] = kept[c] - 1
+				}
 			}
-			q.Subjects[j].Changes = changes
 		}
 	}
 	for _, p := range r.Paths {

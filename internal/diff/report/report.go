@@ -109,9 +109,20 @@ type Subject struct {
 	Tenant  string      // empty for the platform's own
 	Origin  source.Span // the line of the spec that causes it
 	Changes []int       // indices into Report.Changes, sorted: the objects that bring it about
+	// Key are those of Changes that stand for all of them: who acknowledges or allows these lets the subject through.
+	// Empty: each stands for itself. See Keys.
+	Key []int
 	// Pass says why a destructive consequence is let through: "its spec says state: retired", "acknowledged: REASON",
 	// "allowed by --allow". Empty: it is not.
 	Pass string
+}
+
+// Keys gives the changes to acknowledge or to allow, each of them, for the subject to be let through.
+func (s Subject) Keys() []int {
+	if len(s.Key) > 0 {
+		return s.Key
+	}
+	return s.Changes
 }
 
 // Consequence is what a change does. One cause that reaches many is one consequence with many subjects.
@@ -158,19 +169,31 @@ type Path struct {
 	Subject  [2]int // index of the consequence that says it and of the subject therein
 }
 
-// Money is a cluster's monthly cost, where its prices are given, in US dollars.
+// Money is a monthly cost of a cluster, where its prices are given, in US dollars.
 type Money struct {
 	Cluster       string
+	What          string // CostRunning or CostRequested
 	Before, After float64
 	How           string // what it is reckoned from
 }
 
-// Amounts are what the workloads and quotas of a cluster add up to, in canonical Kubernetes quantities.
+// What a cluster's money is for. The two are never added up: what is requested is a way to share out what runs.
+const (
+	CostRunning   = "cost a month"             // of the cluster, whatever it is used for
+	CostRequested = "cost of requests a month" // of what its tenants request, at the prices of a core and of a GiB
+)
+
+// Amounts are what the workloads and quotas of all tenants of a cluster add up to, in canonical Kubernetes quantities.
+// Both sides are whole sums, also where the report was made without what both have alike.
 type Amounts struct {
 	Cluster string
-	What    string // "requests.cpu", "requests.memory", "pods", "quota requests.cpu", …
-	Before  string
-	After   string
+	// What is "pods", "requests.cpu" and the like, of the workloads that zave writes, with the fewest pods that
+	// autoscalers keep and no run of a CronJob; "pods at most" and the like, with the most pods and a run of each CronJob;
+	// "requests.storage", of volume claims; "quota pods" and the like, of the quotas, as far as they bound the same;
+	// "nodes cpu" and "nodes memory", what the nodes have for tenants.
+	What   string
+	Before string
+	After  string
 }
 
 // Report is a whole comparison.

@@ -75,7 +75,10 @@ type Check struct {
 	Undo     []string // as the same role, should it have succeeded; Setup's as in Restore
 	Restore  []Statement
 	Client   string // a program to run instead of SQL: pg_dump
-	Requires string // what the server has to have: "extension dblink", "tls", "setting max_prepared_transactions 0"
+	// What the server has to have: "extension dblink", "tls", "client pg_dump"; or the tenant: "installed pgcrypto", and
+	// "installed" for any extension.
+	Requires string
+	Absent   string // an extension that the tenant must not have: what would make it is refused otherwise then
 	Since    int    // the first major version it applies to; 0: all
 	Until    int    // the last one; 0: all
 	Staged   bool   // it needs what the fixture makes, or a limit that throw-away tenants have
@@ -268,7 +271,7 @@ func Names() []string {
 		"victim.app_b.verifier",
 	}
 	for _, side := range []string{"own", "victim"} {
-		for _, n := range slices.Concat(Roles(), []string{"database", "schema", "extensions"}) {
+		for _, n := range slices.Concat(Roles(), []string{"database", "schema", "extensions", "extension"}) {
 			out = append(out, side+"."+n)
 		}
 	}

@@ -113,6 +113,7 @@ type entry struct {
 	Restore  []statement `yaml:"restore"`
 	Client   string      `yaml:"client"`
 	Requires string      `yaml:"requires"`
+	Absent   string      `yaml:"absent"`
 	Since    int         `yaml:"since"`
 	Until    int         `yaml:"until"`
 	Staged   bool        `yaml:"staged"`
@@ -211,6 +212,7 @@ func (f *file) variants(e entry) ([]entry, error) {
 		if e.Requires != "" {
 			v.Requires = put(e.Requires)
 		}
+		v.Absent = put(e.Absent)
 		if since > 0 {
 			v.Since = since
 		}
@@ -253,7 +255,7 @@ func (f *file) check(e entry) (*Check, error) {
 		ID: e.ID, Kind: f.Kind, Category: f.Category,
 		Severity: first(e.Severity, d.Severity), Where: first(e.Where, d.Where, Own), Mode: first(e.Mode, d.Mode, Rollback),
 		Alone: e.Alone, Fresh: e.Fresh || d.Fresh, SQL: e.SQL, Repeat: e.Repeat, Undo: e.Undo,
-		Client: e.Client, Requires: first(e.Requires, d.Requires), Since: e.Since, Until: e.Until,
+		Client: e.Client, Requires: first(e.Requires, d.Requires), Absent: e.Absent, Since: e.Since, Until: e.Until,
 		Staged: e.Staged, Why: e.Why, Fix: first(e.Fix, d.Fix), Limit: e.Limit, Detect: e.Detect,
 	}
 	if c.Category == "" {

@@ -499,7 +499,14 @@ func (a *auditor) unknownDatabase(db *Database) {
 		Message: "no spec knows the database " + db.Name,
 		Hint:    "if nobody needs it, drop it",
 	}
-	if tenant, ok := markedTenant(db.Comment); ok {
+	t, note := a.copyOf(db)
+	switch tenant, ok := markedTenant(db.Comment); {
+	case note != "":
+		f.ID, f.Tenant = "restore-database", t.Name
+		f.Message = "the database " + db.Name + " has data of the tenant " + t.Name + " beside its own: " + note
+		f.Hint = "a restore that is under way removes it or says what it is; else, once nobody needs it, " +
+			"`zave db apply --allow-drop " + db.Name + "`"
+	case ok:
 		f.ID = "left-database"
 		f.Message = "the database " + db.Name + " was made for the tenant " + tenant + ", and no spec has it any more"
 	}
@@ -510,7 +517,7 @@ func (a *auditor) unknownDatabase(db *Database) {
 	var who []string
 	for _, e := range db.ACL {
 		if _, ok := a.reaches(e.Grantee); ok && e.Grantee != db.Owner && db.AllowConnections &&
-			!slices.Contains(who, grantee(e.Grantee)+" holds "+e.Privilege) {
+			(t == nil || a.tenants[e.Grantee] != t) && !slices.Contains(who, grantee(e.Grantee)+" holds "+e.Privilege) {
 			who = append(who, grantee(e.Grantee)+" holds "+e.Privilege)
 			if e.Privilege == "CONNECT" {
 				f.Severity = High
@@ -523,7 +530,21 @@ func (a *auditor) unknownDatabase(db *Database) {
 		f.Message += ", and " + strings.Join(who, ", ") + ": tenants meet there"
 		f.Hint = "REVOKE ALL ON DATABASE " + Ident(db.Name) + " FROM PUBLIC and from the tenants' roles; " + f.Hint
 	}
+	if t != nil && t.Note != "" && len(who) == 0 && !db.Template {
+		return // it is the one desired that is the copy
+	}
 	a.find(f)
+}
+
+// copyOf tells whose a database is beside the desired one, and what the comment on it says of it.
+func (a *auditor) copyOf(db *Database) (*Tenant, string) {
+	for i := range a.d.Tenants {
+		if t := &a.d.Tenants[i]; t.ownCopy(db, a.d.Instance.Role) {
+			_, note, _ := strings.Cut(strings.TrimPrefix(db.Comment, t.markPrefix()), ", ")
+			return t, note
+		}
+	}
+	return nil, ""
 }
 
 // sessions judges those outside of the tenants' databases: in those a plan ends what must not be.

@@ -409,12 +409,29 @@ func TestAudit(t *testing.T) {
 					"postgres"},
 			}
 		}, "low session stranger; medium session a_app"},
+		// What a restore makes holds a tenant's data a second time, and may be left over: that is told, low, as most often one
+		// is under way. The tenant's own logins belong there, a neighbour's do not.
 		{"sessions in what one is restored into", func(d *Desired, l *Live) {
-			l.Databases = append(l.Databases,
-				Database{Name: "db_a-test", Owner: "platform", AllowConnections: true, Comment: d.Tenants[0].mark() + ", being restored"},
-				Database{Name: "db_b-test", Owner: "platform", AllowConnections: true, Comment: d.Tenants[1].mark() + ", being restored"})
+			l.Databases = append(l.Databases, restored(&d.Tenants[0], "db_a-test", ", being restored"),
+				restored(&d.Tenants[1], "db_b-test", ", being restored"))
 			l.Sessions = []Session{{1, "a_app", "db_a-test"}, {2, "b_app", "db_a-test"}, {3, "b_backup", "db_b-test"}}
-		}, "medium session b_app"},
+		}, "medium session b_app; low restore-database db_a-test; low restore-database db_b-test"},
+		{"databases beside a tenant's own", func(d *Desired, l *Live) {
+			t := &d.Tenants[0]
+			open, strange := restored(t, "db_a-test", ", being restored"), restored(t, "db_a_x", ", being restored")
+			open.ACL = append(open.ACL, ACL{Grantee: "b_app", Privilege: "CONNECT"})
+			strange.Owner = "stranger" // so that anybody could have written the comment
+			before := restored(t, "db_a_before", ", from before the restore of y")
+			before.AllowConnections = false
+			l.Databases = append(l.Databases, open, strange, before, restored(t, "db_a-restore", ", restored from y"),
+				restored(t, "db_old", "")) // the spec has another name
+		}, "high database-open db_a-test; high database-open db_a_x; low left-database db_old; low restore-database " +
+			"db_a-restore; low restore-database db_a_before"},
+		{"where the one that is restored into is desired", func(d *Desired, l *Live) {
+			l.Databases = append(l.Databases, restored(&d.Tenants[0], "db_a_really", ""),
+				restored(&d.Tenants[0], "db_a-restore", ", restored from y"))
+			d.Tenants[0].Note = ", being restored"
+		}, ""},
 		{"withheld", func(d *Desired, l *Live) {
 			l.Evidence.Withheld = []Withheld{{What: "the weather"}, {Database: "db_b", What: "large objects", Grant: "GRANT …"}}
 		}, "low unread the weather; low unread large objects"},
@@ -541,6 +558,14 @@ func TestAudit(t *testing.T) {
 				t.Errorf("found\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
 			}
 		})
+	}
+}
+
+// restored is a database beside a tenant's own, as a restore makes it.
+func restored(t *Tenant, name, note string) Database {
+	return Database{
+		Name: name, Owner: "platform", AllowConnections: true, Comment: t.mark() + note,
+		ACL: []ACL{{Grantee: t.Roles.App, Grantor: "platform", Privilege: "CONNECT"}},
 	}
 }
 

@@ -163,7 +163,7 @@ func Kinds() []Kind {
 			"A tenant's role owns a database that is not the tenant's.",
 			"Give it to the platform's role."},
 		{"left-database", instance, worst(Medium, Low),
-			"A database was made for a tenant that no spec has any more.",
+			"A database was made for a tenant, and no spec has it any more.",
 			"Back it up, and drop it: `zave db apply --allow-drop DATABASE`."},
 		{"prepared-transaction", instance, worst(High),
 			"A prepared transaction holds its locks, and keeps the instance from cleaning up, until somebody ends it.",
@@ -171,6 +171,11 @@ func Kinds() []Kind {
 		{"replication-slot", instance, worst(High),
 			"Nobody reads a replication slot, so that the server's log fills the disk; or it decodes a database's changes.",
 			"Drop it if nobody needs it."},
+		{"restore-database", instance, worst(Medium, Low),
+			"A database has a tenant's data beside the tenant's own: a restore fills it, has left it, or has kept it as " +
+				"what was there before. Medium: it is a template, so that it can be copied.",
+			"Wait for a restore that is under way; put what was restored in place with `zave db restore --replace`, or drop " +
+				"what nobody needs: `zave db apply --allow-drop DATABASE`."},
 		{"session", instance, worst(Medium, Low),
 			"A tenant has a session in a database that is not its own, or somebody has one in a template, where it stops " +
 				"whoever creates a database from it.",

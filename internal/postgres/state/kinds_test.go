@@ -22,8 +22,8 @@ func TestKindsPage(t *testing.T) {
 What 'zave db plan' and 'zave db verify' find on a server that no statement of a plan rights, by ID. This page is made
 from the code; 'zave explain ID' prints one entry of it.
 
-'zave db verify' names a finding 'audit/ID/OBJECT', and '--accept' takes that, or 'audit/ID' for all of a kind. What a
-finding itself says goes further than this page: it names the object, and its hint the statement.
+'zave db verify' names a finding 'audit/ID/OBJECT', and '--accept' takes that, or 'audit/ID' for all of a kind; 'audit/'
+may be left out. What a finding itself says goes further than this page: it names the object, and its hint the statement.
 
 | severity | it means |
 | --- | --- |
