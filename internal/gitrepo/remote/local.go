@@ -94,7 +94,7 @@ func (l *local) fetch(ctx context.Context, branch string, _ int) (*Snapshot, err
 	if err != nil {
 		return nil, err
 	}
-	s, err := open(repo, l.at, tip)
+	s, err := open(ctx, repo, l.at, tip)
 	if err != nil {
 		repo.Close()
 	}
@@ -120,7 +120,7 @@ func (l *local) push(ctx context.Context, branch string, old Hash, c *Commit) er
 	case now != old:
 		return raced(l.at, branch)
 	}
-	if err := c.store(ctx, repo.CommonDir(), repo.Has); err != nil {
+	if err := c.store(ctx, repo.CommonDir()); err != nil {
 		return l.failed(err)
 	}
 	if err := context.Cause(ctx); err != nil {
@@ -260,8 +260,9 @@ func syncDir(dir string) error {
 // unpackLimit is from how many objects on a pack is kept whole (git-config(1), receive.unpackLimit).
 const unpackLimit = 100
 
-// store puts the commit's objects into a repository here, but for those that it has.
-func (c *Commit) store(ctx context.Context, gitDir string, has func(Hash) bool) error {
+// store puts the commit's objects into a repository here. Those that it has are written again: as new files they are
+// safe from a 'git prune' that would take old ones which no branch has.
+func (c *Commit) store(ctx context.Context, gitDir string) error {
 	if len(c.objects) >= unpackLimit {
 		return c.storePack(gitDir)
 	}
@@ -269,9 +270,6 @@ func (c *Commit) store(ctx context.Context, gitDir string, has func(Hash) bool) 
 	for _, o := range c.objects {
 		if err := context.Cause(ctx); err != nil {
 			return err
-		}
-		if has(o.hash) {
-			continue
 		}
 		dir, err := storeLoose(gitDir, o)
 		if err != nil {

@@ -45,8 +45,9 @@ type Snapshot struct {
 	Head
 
 	at     address
-	wire   *wire  // where more is fetched from; nil: all is here
-	branch string // of that
+	ctx    context.Context // of the fetch that began it, for Read
+	wire   *wire           // where more is fetched from; nil: all is here
+	branch string          // of that
 
 	mu    sync.Mutex
 	repo  *gitrepo.Repo
@@ -188,9 +189,10 @@ func (s *Snapshot) list(out []tree.Stored, at string, e entry) ([]tree.Stored, e
 	return out, err
 }
 
-// Read gives a file's content. It is fetched where it is not here; see Need for many.
+// Read gives a file's content. It is fetched where it is not here, and the context of Fetch has not ended; see Need for
+// many at once.
 func (s *Snapshot) Read(f tree.Stored) ([]byte, error) {
-	if err := s.Need(context.Background(), []tree.Stored{f}); err != nil {
+	if err := s.Need(s.ctx, []tree.Stored{f}); err != nil {
 		return nil, err
 	}
 	return s.object(plumbing.BlobObject, Hash(f.Hash))
@@ -253,8 +255,8 @@ func packStore(dir string, write func(io.Writer) error) error {
 }
 
 // open reads a commit of a repository here.
-func open(repo *gitrepo.Repo, at address, commit Hash) (*Snapshot, error) {
-	s := &Snapshot{at: at, repo: repo}
+func open(ctx context.Context, repo *gitrepo.Repo, at address, commit Hash) (*Snapshot, error) {
+	s := &Snapshot{at: at, ctx: ctx, repo: repo}
 	head, err := s.commit(commit)
 	if err != nil {
 		return nil, err

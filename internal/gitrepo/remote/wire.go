@@ -150,7 +150,7 @@ func (w *wire) fetch(ctx context.Context, branch string, depth int) (s *Snapshot
 	if err != nil {
 		return nil, err
 	}
-	if s, err = open(repo, w.at, tip); err != nil {
+	if s, err = open(ctx, repo, w.at, tip); err != nil {
 		repo.Close()
 		return nil, err
 	}
@@ -340,14 +340,14 @@ func (w *wire) push(ctx context.Context, branch string, old Hash, c *Commit) err
 	if err := report.Decode(answer); err != nil {
 		return interrupted(err)
 	}
-	// What the hooks say may come after the report.
-	if _, err := io.Copy(io.Discard, io.LimitReader(answer, 1<<20)); err != nil && report.Error() == nil {
-		return nil // the report stands
+	io.Copy(io.Discard, answer) // what the hooks say may come after the report, which stands whatever becomes of them
+	if report.Error() == nil && len(report.CommandStatuses) == 1 {
+		return nil
 	}
 	return w.declined(branch, report, said(messages.String()+"\n"+x.complaint(), w.secrets))
 }
 
-// declined makes a sentence of a report, nil where all went well.
+// declined makes a sentence of a report that all did not go well.
 func (w *wire) declined(branch string, report *packp.ReportStatus, messages string) error {
 	if report.UnpackStatus != "ok" {
 		why := said(report.UnpackStatus, w.secrets)
@@ -360,13 +360,10 @@ func (w *wire) declined(branch string, report *packp.ReportStatus, messages stri
 		return fail(ErrDeclined, "look at the server, and at what it logs", "%s could not take the commit: %s", w.at.text, why)
 	}
 	if len(report.CommandStatuses) != 1 {
-		return fail(ErrDeclined, "", "%s reported of %d branches, where one was pushed", w.at.text, len(report.CommandStatuses))
+		return fail(ErrDeclined, "look at the server, and at what it logs", "%s reported of %d branches, where one was pushed",
+			w.at.text, len(report.CommandStatuses))
 	}
-	status := report.CommandStatuses[0].Status
-	if status == "ok" {
-		return nil
-	}
-	why := said(status, w.secrets)
+	why := said(report.CommandStatuses[0].Status, w.secrets)
 	if messages != "" {
 		why += ": " + messages
 	}
