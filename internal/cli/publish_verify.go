@@ -170,7 +170,7 @@ func (a *app) verifySnapshot(ctx context.Context, o publishVerifyOptions) (*remo
 	defer a.stages.end()
 	v := &verification{Findings: []verifyFinding{}}
 	if o.repo == "" && o.branch == "" {
-		s, err := remote.Checkout(a.from, os.Environ())
+		s, err := remote.Checkout(ctx, a.from, os.Environ())
 		if errors.Is(err, gitrepo.ErrNoGit) {
 			return nil, nil, &problem{
 				exit: exitUnknown, text: "this is neither a platform repository nor a GitOps repository",

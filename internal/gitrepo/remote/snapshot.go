@@ -391,7 +391,7 @@ func (s *Snapshot) deeper(ctx context.Context, depth int) (*Snapshot, error) {
 		if err != nil {
 			return nil, err
 		}
-		return open(repo, s.at, s.Hash)
+		return open(ctx, repo, s.at, s.Hash)
 	}
 	past, err := s.wire.fetch(ctx, s.branch, depth)
 	if err != nil {
