@@ -118,14 +118,24 @@ func TestCut(t *testing.T) {
 				case errors.Is(err, ErrUnreachable) && now == commit.Hash:
 					t.Errorf("after %d bytes, the push gives %v, and the commit is there", limit, err)
 				}
-				if landed, e := sound.Landed(t.Context(), "main", commit.Hash); e != nil || landed != (now == commit.Hash) {
+				landed, e := sound.Landed(t.Context(), "main", commit.Hash)
+				if landed && now != commit.Hash { // the server was at work until now
+					now, e = sound.Head(t.Context(), "main")
+				}
+				if e != nil || landed != (now == commit.Hash) {
 					t.Errorf("after %d bytes, landed is %v, %v", limit, landed, e)
 				}
 				if out := git(t, bare, "fsck", "--strict", "--connectivity-only"); strings.Contains(out, "error") || strings.Contains(out, "missing") {
 					t.Errorf("after %d bytes: %s", limit, out)
 				}
 				if err != nil && now == s.Hash {
-					if err := sound.Push(t.Context(), "main", s.Hash, commit); err != nil {
+					err := sound.Push(t.Context(), "main", s.Hash, commit)
+					if errors.Is(err, ErrRaced) { // by the push that was cut
+						if landed, e := sound.Landed(t.Context(), "main", commit.Hash); landed && e == nil {
+							err = nil
+						}
+					}
+					if err != nil {
 						t.Errorf("after %d bytes, the next push gives %v", limit, err)
 					}
 				}
