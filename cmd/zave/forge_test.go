@@ -3,10 +3,14 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/cgi"
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,7 +22,8 @@ import (
 )
 
 // forgeServer speaks what zave asks of GitHub and GitLab, over HTTP on the loopback interface: the comments of one pull
-// request, number 7 of acme/platform, or of one merge request, number 7 of the project 42.
+// request, number 7 of acme/platform, or of one merge request, number 7 of the project 42; the requests of acme/gitops;
+// and git, for the repositories below a directory.
 type forgeServer struct {
 	*httptest.Server
 	gitlab bool
@@ -28,6 +33,8 @@ type forgeServer struct {
 	last     int64
 	log      []string
 	answers  []forgeAnswer
+	requests []map[string]any
+	git      http.Handler
 	quit     chan struct{} // ends what hangs
 }
 
@@ -63,6 +70,8 @@ const (
 //	forge log FILE                   write what was asked, a line a request, and forget it
 //	forge comments FILE              write the comments
 //	forge edit OLD NEW               change all comments as their authors would
+//	forge git DIR                    serve the repositories below DIR; FORGE_GIT is the address
+//	forge requests FILE              write the pull or merge requests
 func forge(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: forge VERB ...")
@@ -124,6 +133,20 @@ func forge(ts *testscript.TestScript, neg bool, args []string) {
 		for i := range f.comments {
 			f.comments[i].text = strings.ReplaceAll(f.comments[i].text, args[0], args[1])
 		}
+	case verb == "git" && len(args) == 1:
+		path, err := exec.Command("git", "--exec-path").Output()
+		ts.Check(err)
+		f.git = &cgi.Handler{
+			Path: filepath.Join(strings.TrimSpace(string(path)), "git-http-backend"), Stderr: io.Discard,
+			Env: []string{"GIT_PROJECT_ROOT=" + ts.MkAbs(args[0]), "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=script"},
+		}
+		ts.Setenv("FORGE_GIT", f.URL)
+	case verb == "requests" && len(args) == 1:
+		var b strings.Builder
+		for i, r := range f.requests {
+			fmt.Fprintf(&b, "== %d from %s to %s: %s\n%s\n", i+1, r["source"], r["target"], r["title"], r["body"])
+		}
+		ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(b.String()), 0o666))
 	default:
 		ts.Fatalf("usage: forge %s: see its comment", verb)
 	}
@@ -159,6 +182,10 @@ func (f *forgeServer) add(author, text string) *forgeComment {
 func (f *forgeServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.git != nil && strings.Contains(r.URL.Path, ".git/") {
+		f.git.ServeHTTP(w, r)
+		return
+	}
 	f.log = append(f.log, r.Method+" "+r.URL.RequestURI())
 	for i := range f.answers {
 		a := &f.answers[i]
@@ -193,6 +220,7 @@ func (f *forgeServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		answer(w, http.StatusOK, map[string]any{"login": who, "username": who, "id": 1})
+	case f.request(w, r):
 	case !base:
 		answer(w, http.StatusNotFound, map[string]any{"message": "Not Found"})
 	case r.Method == http.MethodGet:
@@ -215,6 +243,58 @@ func (f *forgeServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		f.comments[i].text = body(r)
 		answer(w, http.StatusOK, f.json(f.comments[i]))
+	}
+}
+
+// request answers what is asked of the requests of acme/gitops; false: it is about something else.
+func (f *forgeServer) request(w http.ResponseWriter, r *http.Request) bool {
+	all := "/repos/acme/gitops/pulls"
+	names := map[string]string{"head": "source", "base": "target", "title": "title", "body": "body"}
+	if f.gitlab {
+		all = "/api/v4/projects/acme/gitops/merge_requests"
+		names = map[string]string{"source_branch": "source", "target_branch": "target", "title": "title", "description": "body"}
+	}
+	rest, ok := strings.CutPrefix(r.URL.Path, all)
+	if !ok {
+		return false
+	}
+	in := map[string]any{}
+	json.NewDecoder(r.Body).Decode(&in)
+	number, _ := strconv.Atoi(strings.TrimPrefix(rest, "/"))
+	switch {
+	case r.Method == http.MethodGet:
+		out := []any{}
+		for i := range f.requests {
+			out = append(out, f.requestJSON(i))
+		}
+		answer(w, http.StatusOK, out)
+		return true
+	case r.Method == http.MethodPost:
+		f.requests = append(f.requests, map[string]any{})
+		number = len(f.requests)
+	}
+	for name, value := range in {
+		if known, ok := names[name]; ok {
+			f.requests[number-1][known] = value
+		}
+	}
+	answer(w, http.StatusOK, f.requestJSON(number-1))
+	return true
+}
+
+func (f *forgeServer) requestJSON(i int) map[string]any {
+	r := f.requests[i]
+	if f.gitlab {
+		return map[string]any{
+			"iid": i + 1, "source_branch": r["source"], "target_branch": r["target"], "title": r["title"], "description": r["body"],
+			"source_project_id": 42, "target_project_id": 42,
+			"web_url": fmt.Sprintf("https://gitlab.example/acme/gitops/-/merge_requests/%d", i+1),
+		}
+	}
+	return map[string]any{
+		"number": i + 1, "title": r["title"], "body": r["body"], "base": map[string]any{"ref": r["target"]},
+		"head":     map[string]any{"ref": r["source"], "repo": map[string]any{"full_name": "acme/gitops"}},
+		"html_url": fmt.Sprintf("https://github.example/acme/gitops/pull/%d", i+1),
 	}
 }
 

@@ -596,9 +596,12 @@ func (a *app) tellVerification(v *verification, format string) error {
 				parts = append(parts, fmt.Sprintf("%d %s", n[k], k))
 			}
 		}
+		hint := "change the specs where an edit is to stay, and publish again: 'zave publish --force' discards it"
+		if v.Proved == "digests" {
+			hint = "'zave publish' makes it what the specs compile to"
+		}
 		return &problem{
-			exit: exitInput, text: "what is published is not as zave published it: " + strings.Join(parts, ", "),
-			hint: "change the specs where an edit is to stay, and publish again: 'zave publish --force' discards it",
+			exit: exitInput, text: "what is published is not as zave published it: " + strings.Join(parts, ", "), hint: hint,
 		}
 	case v.exit != exitFine:
 		return &problem{exit: v.exit, text: v.Unproved, hint: v.hint}

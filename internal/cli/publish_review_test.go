@@ -1,0 +1,72 @@
+package cli
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/zavestudios/zave/internal/forge"
+)
+
+// TestReviewTarget finds the project, and sends a token to no other server than the one that it is for.
+func TestReviewTarget(t *testing.T) {
+	own := map[string]string{
+		"GITHUB_SERVER_URL": "https://git.acme.example", "GITHUB_API_URL": "https://git.acme.example/api/v3",
+		"GITHUB_TOKEN": "gh", "CI_SERVER_URL": "https://lab.acme.example:8443", "CI_API_V4_URL": "https://lab.acme.example:8443/api/v4",
+		"GITLAB_TOKEN": "gl",
+	}
+	for _, test := range []struct {
+		repo, kind string
+		env        map[string]string
+		want       forge.Target
+		fails      string
+	}{
+		{repo: "https://github.com/acme/gitops.git", env: own,
+			want: forge.Target{Kind: forge.GitHub, API: "https://api.github.com", Project: "acme/gitops", Token: "gh"}},
+		{repo: "git@github.com:acme/gitops.git", env: own,
+			want: forge.Target{Kind: forge.GitHub, API: "https://api.github.com", Project: "acme/gitops", Token: "gh"}},
+		{repo: "ssh://git@ssh.github.com:443/acme/gitops", env: own,
+			want: forge.Target{Kind: forge.GitHub, API: "https://api.github.com", Project: "acme/gitops", Token: "gh"}},
+		{repo: "https://git.acme.example/acme/gitops", env: own,
+			want: forge.Target{Kind: forge.GitHub, API: "https://git.acme.example/api/v3", Project: "acme/gitops", Token: "gh"}},
+		{repo: "https://gitlab.com/acme/platform/gitops/", env: own,
+			want: forge.Target{Kind: forge.GitLab, API: "https://gitlab.com/api/v4", Project: "acme/platform/gitops", Token: "gl"}},
+		{repo: "git@lab.acme.example:acme/gitops.git", env: own,
+			want: forge.Target{Kind: forge.GitLab, API: "https://lab.acme.example:8443/api/v4", Project: "acme/gitops", Token: "gl"}},
+		{repo: "https://code.example/acme/gitops", kind: "gitlab", env: own,
+			want: forge.Target{Kind: forge.GitLab, API: "https://lab.acme.example:8443/api/v4", Project: "acme/gitops", Token: "gl"}},
+
+		{repo: "https://code.example/acme/gitops", env: own, fails: "it cannot be told which forge code.example is"},
+		{repo: "https://code.example/acme/gitops", kind: "github", env: map[string]string{"GITHUB_TOKEN": "gh"},
+			fails: "the address of GitHub's API on code.example is not known"},
+		{repo: "https://github.com/acme/gitops", fails: "GITHUB_TOKEN is not set"},
+		{repo: "https://gitlab.com/acme/gitops", fails: "GITLAB_TOKEN is not set"},
+		{repo: "/srv/gitops.git", env: own, fails: "/srv/gitops.git is on no forge"},
+		{repo: "file:///srv/gitops.git", kind: "github", env: own, fails: "is on no forge"},
+	} {
+		got, err := reviewTarget(test.repo, test.kind, func(name string) string { return test.env[name] })
+		switch {
+		case test.fails != "":
+			if err == nil || !strings.Contains(err.Error(), test.fails) {
+				t.Errorf("%s: got %+v (%v), want %s", test.repo, got, err, test.fails)
+			}
+		case err != nil || got != test.want:
+			t.Errorf("%s: got %+v (%v), want %+v", test.repo, got, err, test.want)
+		}
+	}
+}
+
+// TestTrailer reads what git interpret-trailers reads, of the last paragraph alone.
+func TestTrailer(t *testing.T) {
+	for message, want := range map[string]string{
+		"s\n\nZave-Source: a@b\n":                                "a@b",
+		"s\n\nbody\n\nZave-Version: 1\nzave-source:  a@b \n\n\n": "a@b",
+		"s\n\nZave-Source: a@b\n\nnot the last paragraph\n":      "",
+		"Zave-Source: a@b\n":                                     "",
+		"s\n\nZave-Source: a@b\nZave-Source: c@d\n":              "c@d",
+		"": "",
+	} {
+		if got := trailer(message, "Zave-Source"); got != want {
+			t.Errorf("%q: got %q, want %q", message, got, want)
+		}
+	}
+}
