@@ -153,7 +153,9 @@ type publication struct {
 	author, committer remote.Person
 	sign              remote.Signer
 
-	forge forge.Target // where a pull request is opened
+	forge  forge.Target  // where a pull request is opened
+	onto   []remote.Hash // the branch for it, where what it leads to is merged into it
+	stands bool          // the branch has what was to be published
 
 	relations map[string]publish.Relation // of commits of the specs, by ancestry
 	kept      []string                    // such commits, of which parts stay that ours do not come from
@@ -398,6 +400,7 @@ func (a *app) attempt(ctx context.Context, p *publication) error {
 		return err
 	}
 	a.stages.end()
+	p.stands = true
 	a.sayPublished(p, c)
 	return nil
 }
@@ -439,6 +442,7 @@ func (a *app) decide(ctx context.Context, p *publication, snapshot *remote.Snaps
 		return nil, a.blocked(ctx, p, snapshot, plan)
 	}
 	if len(plan.Write)+len(plan.Remove) == 0 {
+		p.stands = true
 		a.say("%s of %s is up to date (%s)", p.branch, p.remote, count(at.Files(), "file"))
 		return nil, nil
 	}
@@ -456,7 +460,7 @@ func (a *app) decide(ctx context.Context, p *publication, snapshot *remote.Snaps
 	c := &change{plan: plan, message: p.message(r)}
 	a.stages.begin("commit")
 	edit := remote.Change{
-		Remove: plan.Remove, Author: p.author, Committer: p.committer, Message: c.message, Sign: p.sign,
+		Remove: plan.Remove, Author: p.author, Committer: p.committer, Message: c.message, Sign: p.sign, Onto: p.onto,
 	}
 	for _, f := range plan.Write {
 		edit.Write = append(edit.Write, remote.File{Path: f.Path, Data: f.Data})

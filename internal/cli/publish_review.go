@@ -137,24 +137,58 @@ func (p *publication) prepareReview() error {
 }
 
 // reviewBase gives what a commit for review is made on: the branch as it is, or the one that it leads to, where it does
-// not exist yet, or has been merged. It takes over the snapshot of the branch, nil where there is none.
+// not exist yet, or has been merged. Where the other one has gone on, or took over what was on the branch as another
+// commit, the branch goes on with both, so that the request has no conflict. It takes over the snapshot of the branch,
+// nil where there is none.
 func (a *app) reviewBase(ctx context.Context, p *publication, branch *remote.Snapshot) (*remote.Snapshot, error) {
+	p.onto = nil
+	into, err := p.remote.Fetch(ctx, p.reviewed())
 	if branch == nil {
-		return p.remote.Fetch(ctx, p.reviewed())
+		return into, err
 	}
-	merged, err := p.remote.Landed(ctx, p.reviewed(), branch.Hash)
-	if !merged && err == nil {
-		return branch, nil
+	var merged, current bool
+	if err == nil {
+		merged, err = p.remote.Landed(ctx, p.reviewed(), branch.Hash)
 	}
-	if err = errors.Join(err, branch.Close()); err != nil {
-		return nil, err
+	if err == nil && !merged {
+		current, err = p.remote.Landed(ctx, p.branch, into.Hash)
 	}
-	return p.remote.Fetch(ctx, p.reviewed())
+	if err == nil && current {
+		return branch, into.Close()
+	}
+	if err == nil && !merged {
+		p.onto = []remote.Hash{branch.Hash}
+		err = a.untouched(ctx, p, branch)
+	}
+	if err = errors.Join(err, branch.Close()); err != nil && into != nil {
+		into.Close()
+		into = nil
+	}
+	return into, err
+}
+
+// untouched refuses a branch that has what zave did not write where it writes.
+func (a *app) untouched(ctx context.Context, p *publication, branch *remote.Snapshot) error {
+	if p.options.force {
+		return nil
+	}
+	is, err := sideOf(ctx, branch)
+	if err != nil {
+		return err
+	}
+	plan, err := p.tree.Against(is, false)
+	if err == nil && plan.Blocked() {
+		err = a.blocked(ctx, p, branch, plan)
+	}
+	return err
 }
 
 // review opens the request that leads from the branch to the platform's own, or brings it up to date. What it says is
 // what a merge would do.
 func (a *app) review(ctx context.Context, p *publication) error {
+	if !p.stands { // which was said
+		return nil
+	}
 	defer a.stages.end()
 	a.stages.begin("review")
 	into, err := p.remote.Fetch(ctx, p.reviewed())
@@ -162,19 +196,6 @@ func (a *app) review(ctx context.Context, p *publication) error {
 		return err
 	}
 	defer into.Close()
-	branch, err := p.remote.Fetch(ctx, p.branch)
-	if errors.Is(err, remote.ErrNoBranch) {
-		a.say("no request: %s of %s has all of it already", p.reviewed(), p.remote)
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer branch.Close()
-	if branch.Tree == into.Tree {
-		a.say("no request: %s of %s has all of it already", p.reviewed(), p.remote)
-		return nil
-	}
 	was, err := sideOf(ctx, into)
 	if err != nil {
 		return err
@@ -182,6 +203,10 @@ func (a *app) review(ctx context.Context, p *publication) error {
 	plan, err := p.tree.Against(was, true)
 	if err != nil {
 		return err
+	}
+	if len(plan.Write)+len(plan.Remove) == 0 {
+		a.say("no request: %s of %s has all of it already", p.reviewed(), p.remote)
+		return nil
 	}
 	r, err := p.compare(was, plan)
 	if err != nil {

@@ -28,6 +28,7 @@ type Change struct {
 	Write  []File   // each path once
 	Remove []string // files; what is not there is no error, and a directory that this empties goes too
 
+	Onto      []Hash // parents before the base: the branch that the commit merges the base into
 	Author    Person
 	Committer Person
 	Message   string // as git cleans it up: without trailing space, with a line feed at the end
@@ -68,7 +69,7 @@ func NewCommit(base *Snapshot, c Change) (*Commit, error) {
 	var root Hash
 	var parents []Hash
 	if base != nil {
-		root, parents = base.Tree, []Hash{base.Hash}
+		root, parents = base.Tree, append(slices.Clone(c.Onto), base.Hash)
 	}
 	top, err := b.directory("", root, edits)
 	if err != nil {
