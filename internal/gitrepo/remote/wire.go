@@ -58,10 +58,14 @@ func (w *wire) start(ctx context.Context, service string) (exchange, *packp.AdvR
 		return nil, nil, err
 	}
 	adv := packp.NewAdvRefs()
-	if err := adv.Decode(x.advertisement()); err != nil && !errors.Is(err, packp.ErrEmptyAdvRefs) {
+	answer := &beginning{from: x.advertisement()}
+	if err := adv.Decode(answer); err != nil && !errors.Is(err, packp.ErrEmptyAdvRefs) {
 		defer x.Close()
 		if ctx.Err() != nil {
 			return nil, nil, explain(context.Cause(ctx), w.at.text)
+		}
+		if answer.cut() {
+			err = io.ErrUnexpectedEOF
 		}
 		return nil, nil, w.refused(err, x.complaint())
 	}
@@ -71,6 +75,26 @@ func (w *wire) start(ctx context.Context, service string) (exchange, *packp.AdvR
 			"%s names its objects by %s, and zave uses SHA-1 alone", w.at.text, diag.Visible(format[0]))
 	}
 	return x, adv, nil
+}
+
+// beginning is a reader that knows how what it read began, and whether that ended.
+type beginning struct {
+	from  io.Reader
+	first []byte // at most four bytes
+	ended bool
+}
+
+func (b *beginning) Read(p []byte) (int, error) {
+	n, err := b.from.Read(p)
+	b.first = append(b.first, p[:min(n, 4-len(b.first))]...)
+	b.ended = b.ended || err != nil
+	return n, err
+}
+
+// cut tells of what could not be understood that it may have begun as git servers begin, with the length of a line in
+// four hexadecimal digits (gitprotocol-common, "pkt-line Format"), and then ended.
+func (b *beginning) cut() bool {
+	return b.ended && !slices.ContainsFunc(b.first, func(c byte) bool { return !strings.ContainsRune("0123456789abcdefABCDEF", rune(c)) })
 }
 
 // refused makes a sentence of an advertisement that is none.
