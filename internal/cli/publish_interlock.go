@@ -99,6 +99,16 @@ func allowable(r *report.Report) []string {
 	return slices.Compact(out)
 }
 
+// sayUnusedDeletes names what --allow-delete is given for nothing: it may be misspelt.
+func (a *app) sayUnusedDeletes(r *report.Report, allow []string) {
+	exist := allowable(r)
+	for _, name := range allow {
+		if !slices.ContainsFunc(exist, func(s string) bool { return strings.EqualFold(s, name) }) {
+			a.say("--allow-delete %s allows nothing: it does not change%s", shownName(name), didYouMean(name, exist))
+		}
+	}
+}
+
 // lock is one call of interlock.
 type lock struct {
 	r           *report.Report
@@ -266,10 +276,14 @@ func (l *lock) told(q report.Consequence, subjects []report.Subject) (out []stri
 			out = append(out, l.objects("    ", gone)...)
 		}
 	}
+	if len(subjects) == 0 {
+		return nil
+	}
+	if q.Data {
+		out = append(out, "    data is at stake")
+	}
 	for i, step := range q.Plan {
-		if len(subjects) > 0 {
-			out = append(out, fmt.Sprintf("    step %d: %s", i+1, shownName(step)))
-		}
+		out = append(out, fmt.Sprintf("    step %d: %s", i+1, shownName(step)))
 	}
 	return out
 }

@@ -2,6 +2,7 @@ package format
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -43,7 +44,7 @@ func CommitMessage(r *report.Report, o CommitOptions) string {
 	blank := "\n"
 	mask := newMasker(o.Mask)
 	for _, t := range [][2]string{{"Zave-Source", o.Source}, {"Zave-Version", o.Version}, {"Zave-Spec-Hash", o.SpecHash}} {
-		if value := quiet(mask.text(t[1])); value != "" {
+		if value := oneLine(mask.text(t[1])); value != "" { // as it is: programs read it
 			b.WriteString(blank + t[0] + ": " + value + "\n")
 			blank = ""
 		}
@@ -54,7 +55,7 @@ func CommitMessage(r *report.Report, o CommitOptions) string {
 // quiet gives text on one line in which a forge finds no mention (@user), no reference (#1, which "fixes" before it
 // would close) and no word to skip its pipelines. What would be one is taken apart by a space.
 func quiet(s string) string {
-	runes := []rune(strings.Join(strings.Fields(dialect.Visible(s)), " "))
+	runes := []rune(oneLine(s))
 	var b strings.Builder
 	for i, r := range runes {
 		b.WriteRune(r)
@@ -68,6 +69,8 @@ func quiet(s string) string {
 	}
 	return b.String()
 }
+
+func oneLine(s string) string { return strings.Join(strings.Fields(dialect.Visible(s)), " ") }
 
 // skips tells whether a bracket begins what keeps GitHub and GitLab from running pipelines for a commit.
 func skips(after []rune) bool {
@@ -84,7 +87,11 @@ func (p *printer) commitBody() []string {
 	}
 	counts := strings.Join(p.counts(), ", ")
 	if len(p.r.Changes) > 0 {
-		counts += "; " + p.objectsText()
+		objects, how, several := strings.Cut(p.objectsText(), ": ")
+		if several { // without the colon, which a trailer has
+			objects += " (" + how + ")"
+		}
+		counts += "; " + objects
 	}
 	lines := append([]string{""}, folded("", "", counts, commitLongest)...)
 	rest := 0
@@ -151,6 +158,7 @@ func clipped(s string, most int) string {
 		return s
 	}
 	runes := []rune(strings.TrimRight(s, " "))
+	runes = runes[:min(len(runes), most)]
 	for len(runes) > 0 && !fits(string(runes)+"…", most) {
 		runes = runes[:len(runes)-1]
 	}
@@ -167,8 +175,9 @@ func fits(s string, most int) bool {
 
 // topic is what one commit does to one tenant, or to the platform.
 type topic struct {
-	tenant   string // empty: the platform
-	event    string // "added", "removed": what happens to the tenant as a whole
+	tenant   string              // empty: the platform
+	event    string              // "added", "removed": what happens to the tenant as a whole, the most dangerous of it
+	events   map[string][]string // all of it, with the clusters
 	phrases  []phrase
 	clusters []string
 }
@@ -216,11 +225,12 @@ func (p *printer) topics() []topic {
 					out = append(out, topic{tenant: tenant})
 				}
 				t := &out[i]
-				if s.Cluster != "" {
-					t.clusters = append(t.clusters, s.Cluster)
-				}
-				if event != "" && tenant == s.Tenant {
-					t.event = cmp.Or(t.event, event)
+				t.clusters = append(t.clusters, s.Cluster)
+				if event != "" && tenant != "" && tenant == s.Tenant {
+					if t.event == "" {
+						t.event, t.events = event, map[string][]string{}
+					}
+					t.events[event] = append(t.events[event], s.Cluster)
 					continue
 				}
 				if x := phraseOf(q, s, tenant); !slices.ContainsFunc(t.phrases, func(y phrase) bool { return x.long == y.long }) {
@@ -231,8 +241,9 @@ func (p *printer) topics() []topic {
 	}
 	for i := range out {
 		t := &out[i]
-		slices.Sort(t.clusters)
-		t.clusters = slices.Compact(t.clusters)
+		if t.event != "" { // what else happens to it, elsewhere, is for the body to tell
+			t.clusters = slices.Concat(slices.Collect(maps.Values(t.events))...)
+		}
 		slices.SortStableFunc(t.phrases, func(a, b phrase) int { return cmp.Compare(a.weight, b.weight) })
 		most := max(t.weight(), alike)
 		if t.weight() == whole {
@@ -346,15 +357,7 @@ func (p *printer) commitSubject() string {
 	for _, t := range tenants {
 		clusters = append(clusters, t.clusters...)
 	}
-	slices.Sort(clusters)
-	clusters = slices.Compact(clusters)
-	where := ""
-	switch n := len(clusters); {
-	case n > 3:
-		where = " (" + number(n) + " clusters)"
-	case n > 0:
-		where = " (" + quiet(strings.Join(clusters, ", ")) + ")"
-	}
+	where := whereText(clusters)
 	subject := ""
 	switch {
 	case zave != "":
@@ -366,6 +369,7 @@ func (p *printer) commitSubject() string {
 	default:
 		subject = ofTenants(tenants, platform, where)
 	}
+	subject = strings.TrimRight(subject, " :")
 	if r, _ := utf8.DecodeRuneInString(subject); !word(r) { // a comment to an editor, or the end of a message to git am
 		subject = clipped("changed: "+subject, commitWidth)
 	}
@@ -387,11 +391,33 @@ func (p *printer) zave() string {
 	return ""
 }
 
-func ofTenant(t topic, where string) string {
-	if t.event != "" {
-		return within("tenant ", []string{t.tenant + " " + t.event}, where)
+// whereText gives " (aws, sandbox)".
+func whereText(clusters []string) string {
+	clusters = slices.DeleteFunc(slices.Clone(clusters), func(c string) bool { return c == "" })
+	slices.Sort(clusters)
+	switch clusters = slices.Compact(clusters); {
+	case len(clusters) == 0:
+		return ""
+	case len(clusters) > 3:
+		return " (" + number(len(clusters)) + " clusters)"
 	}
-	return within(quiet(t.tenant)+": ", sayings(t.phrases), where)
+	return " (" + quiet(strings.Join(clusters, ", ")) + ")"
+}
+
+func ofTenant(t topic, where string) string {
+	if t.event == "" {
+		return within(quiet(t.tenant)+": ", sayings(t.phrases), where)
+	}
+	var parts []string
+	for _, e := range events() {
+		if clusters := t.events[e[1]]; clusters != nil {
+			parts = append(parts, e[1]+whereText(clusters))
+		}
+	}
+	if len(parts) > 1 { // it leaves one cluster for another
+		return within("tenant ", []string{t.tenant + " " + strings.Join(parts, ", ")}, "")
+	}
+	return within("tenant ", []string{t.tenant + " " + t.event}, where)
 }
 
 // ofTenants counts tenants, and says what they have in common.

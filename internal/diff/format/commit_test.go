@@ -2,6 +2,7 @@ package format
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os/exec"
 	"slices"
 	"strings"
@@ -42,7 +43,7 @@ func checkMessage(tb testing.TB, message string, trailers ...string) string {
 		tb.Errorf("the body has %d lines", last-2)
 	}
 	for i, line := range lines[:last] {
-		if r, _ := utf8.DecodeRuneInString(line); line != "" && i > 0 && !word(r) && r != '*' && r != ' ' || strings.HasPrefix(line, "#") ||
+		if r, _ := utf8.DecodeRuneInString(line); line != "" && i > 0 && !word(r) && !strings.ContainsRune("* (", r) || strings.HasPrefix(line, "#") ||
 			strings.HasPrefix(line, "---") {
 			tb.Errorf("line %d begins otherwise than ours: %q", i, line)
 		}
@@ -129,6 +130,14 @@ func TestCommitSubject(t *testing.T) {
 			{"disruptive", "scaled-to-zero", "Deployment", "b/web", "aws", "b", "scaled to zero"},
 			{"disruptive", "scaled-to-zero", "Deployment", "c/web", "aws", "c", "scaled to zero"},
 		},
+		"tenant a added (aws)": { // and not on the other cluster
+			{"disruptive", "pods-restart", "Deployment", "a/web", "sandbox", "a", "restarted: image 1 → 2"},
+			{"additive", "tenant-added", "tenant", "a", "aws", "a", "added: 3 objects"},
+		},
+		"tenant a removed (aws), added (sandbox)": {
+			{"destructive", "tenant-deleted", "tenant", "a", "aws", "a", "deleted"},
+			{"additive", "tenant-added", "tenant", "a", "sandbox", "a", "added: 3 objects"},
+		},
 		"tenants a and b added (aws)": {
 			{"additive", "tenant-added", "tenant", "a", "aws", "a", "added: 3 objects"},
 			{"additive", "tenant-added", "tenant", "b", "aws", "b", "added: 3 objects"},
@@ -203,6 +212,48 @@ func TestCommitMany(t *testing.T) {
 	}
 }
 
+// TestCommitForm puts together what matters to git, to forges and to our own cutting, at random.
+func TestCommitForm(t *testing.T) {
+	random := rand.New(rand.NewPCG(7, 9))
+	parts := []string{
+		"a", "web", "panchito", "image ", " ", ":", ": ", ", ", "; ", "#", "@", "-", "/", "*", "(", "0", "…", " → ", "世", "\u0301", "\n", "\xff",
+		"[skip ci]", "Signed-off-by: x",
+	}
+	text := func(most int) string {
+		var b strings.Builder
+		for range random.IntN(most + 1) {
+			b.WriteString(parts[random.IntN(len(parts))])
+		}
+		return b.String()
+	}
+	rules := []string{
+		"pods-restart", "tenant-added", "tenant-deleted", "chart-changed", "bookkeeping", "changed", "service-added", "database-removed",
+	}
+	for range 1000 {
+		r := &report.Report{Generator: random.IntN(9) == 0}
+		for i := range random.IntN(6) {
+			tenant := []string{"", "a", "b", text(5), text(30)}[random.IntN(5)]
+			c := report.Change{ID: object.ID{Cluster: text(6), Kind: text(3), Name: text(4)}, Tenant: tenant, Action: actions()[random.IntN(6)]}
+			if random.IntN(20) == 0 {
+				c.Fields = []report.Field{{Path: `metadata.annotations["zave.io/generator-version"]`, Before: text(40) + "0", After: text(40) + "1"}}
+			}
+			q := report.Consequence{
+				Class: report.Classes()[random.IntN(6)], Rule: rules[random.IntN(len(rules))], Text: text(60), Data: random.IntN(2) == 0,
+				Kind: []string{"path", "Deployment", "cluster", "service", text(4)}[random.IntN(5)],
+			}
+			for range 1 + random.IntN(3) {
+				s := report.Subject{Name: tenant + "/" + text(8), Cluster: c.Cluster, Tenant: tenant, Changes: []int{i}, Pass: text(2)}
+				q.Subjects = append(q.Subjects, s)
+			}
+			r.Changes, r.Consequences = append(r.Changes, c), append(r.Consequences, q)
+		}
+		message := CommitMessage(r, CommitOptions{Version: "1"})
+		if checkMessage(t, message, "Zave-Version: 1"); t.Failed() || message != CommitMessage(r, CommitOptions{Version: "1"}) {
+			t.Fatalf("not the form of a message, or another one than before:\n%s", message)
+		}
+	}
+}
+
 // Whatever a report holds, the message has its form, and equal reports have equal ones.
 func FuzzCommitMessage(f *testing.F) {
 	f.Add("panchito", "panchito/web", "aws", "Deployment", "restarted: image 1 → 2", 3)
@@ -224,7 +275,7 @@ func FuzzCommitMessage(f *testing.F) {
 		}
 		o := CommitOptions{Source: text + "@" + name, Version: "1"}
 		out := CommitMessage(r, o)
-		want := []string{"Zave-Source: " + quiet(newMasker(nil).text(o.Source)), "Zave-Version: 1"}
+		want := []string{"Zave-Source: " + oneLine(newMasker(nil).text(o.Source)), "Zave-Version: 1"}
 		checkMessage(t, out, want...)
 		if again := CommitMessage(r, o); again != out {
 			t.Errorf("another message:\n%s\n%s", out, again)
