@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Error is why a comment or a request is not what it should be: one sentence, and what to do about it. What the forge says in it is
-// not to be trusted on a terminal.
+// Error is why a comment or a request is not what it should be: one sentence, and what to do about it. What the forge
+// says in it is not to be trusted on a terminal.
 type Error struct {
 	Text, Hint string
 	Status     int // of HTTP; 0: there was no answer

@@ -4,8 +4,8 @@
 //
 // Invariants: a comment is found again by a marker, and only one that the same author wrote: another's is never touched,
 // whatever stands in it; nothing waits beyond the time limit; an answer that got lost does not lead to a second comment
-// or request, as each attempt looks first; a token goes to the server that it is for and nowhere else, and into no text; it is the
-// only importer of the forges' libraries.
+// or request, as each attempt looks first; a token goes to the server that it is for and nowhere else, and into no text;
+// it is the only importer of the forges' libraries.
 package forge
 
 import (
