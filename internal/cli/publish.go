@@ -457,6 +457,7 @@ func (a *app) decide(ctx context.Context, p *publication, snapshot *remote.Snaps
 	if err := interlock(r, owned, p.options.interlocks); err != nil {
 		return nil, err
 	}
+	a.sayUnusedDeletes(r, p.options.interlocks.allow)
 	c := &change{plan: plan, message: p.message(r)}
 	a.stages.begin("commit")
 	edit := remote.Change{
