@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -140,6 +141,9 @@ func (r *Remote) Fetch(ctx context.Context, branch string) (*Snapshot, error) {
 func (r *Remote) Push(ctx context.Context, branch string, old Hash, c *Commit) error {
 	if err := checkBranch(branch); err != nil {
 		return err
+	}
+	if !old.IsZero() && !slices.Contains(c.parents, old) { // a server need not refuse it
+		return fmt.Errorf("this is a bug in zave: the commit %s does not come from %s, which the branch %s is at", c.Hash, old, branch)
 	}
 	err := r.backend.push(ctx, branch, old, c)
 	if !errors.Is(err, ErrInterrupted) && !errors.Is(err, ErrDeclined) {
