@@ -42,7 +42,6 @@ type Commit struct {
 	// Changed are the paths that differ from the base, sorted: of Write and Remove those that do something.
 	Changed []string
 
-	parents []Hash
 	objects []object
 }
 
@@ -84,7 +83,6 @@ func NewCommit(base *Snapshot, c Change) (*Commit, error) {
 	out := b.commit
 	out.Tree = top
 	slices.Sort(out.Changed)
-	b.commit.parents = parents
 	data, err := encodeCommit(top, parents, c)
 	if err != nil {
 		return nil, err
