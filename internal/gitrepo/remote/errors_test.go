@@ -68,10 +68,10 @@ func TestAddresses(t *testing.T) {
 	}
 	for in, says := range map[string]string{
 		"":                                    "empty",
-		"https://me:s3cr3t@host/a":            "https://host/a without it",
+		"https://me:s3cr3t@host/a":            "https://host/a without it", // zave:allow-secret the subject of this test
 		"https://ghp_s3cr3t@host/a":           "https://host/a without it",
 		"https://glpat-s3cr3t@host/a":         "https://host/a without it",
-		"ssh://git:s3cr3t@host/a":             "ssh://host/a without it",
+		"ssh://git:s3cr3t@host/a":             "ssh://host/a without it", // zave:allow-secret the subject of this test
 		"https://host/a?private_token=s3cr3t": "nothing more",
 		"https://host/a#s3cr3t":               "nothing more",
 		"https://host":                        "a host and a path",
@@ -84,7 +84,7 @@ func TestAddresses(t *testing.T) {
 		"ssh://-oProxyCommand=x/a":            "dash",
 		"-oProxyCommand=x:a":                  "dash",
 		"host:-x":                             "dash",
-		"https://me:s3cr3t@ho st/%zz":         "cannot be read",
+		"https://me:s3cr3t@ho st/%zz":         "cannot be read", // zave:allow-secret the subject of this test
 		"https://host/a\nb":                   "control characters",
 	} {
 		_, err := Open(in, Options{})
@@ -107,7 +107,7 @@ func TestAddresses(t *testing.T) {
 func TestCredentials(t *testing.T) {
 	home := t.TempDir()
 	writeFiles(t, home, map[string]string{
-		".git-credentials":        "https://other:pw1@host.example\nhttps://me:p%40ss@host.example:8443\nnonsense\nhttps://you:pw3@host.example\n",
+		".git-credentials":        "https://other:pw1@host.example\nhttps://me:p%40ss@host.example:8443\nnonsense\nhttps://you:pw3@host.example\n", // zave:allow-secret the subject of this test
 		".config/git/credentials": "https://x:pw4@xdg.example\n",
 		".netrc":                  "machine net.example login a password pw5\nmachine net.example login b password pw6 account z\ndefault login d password pw7",
 	})

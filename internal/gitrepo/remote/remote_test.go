@@ -118,7 +118,7 @@ func places(t testing.TB, bare string) []place {
 	}
 }
 
-const testToken = "s3cr3t-token"
+const testToken = "s3cr3t-token" // zave:allow-secret of a server that the test starts
 
 // serveHTTP runs git http-backend behind basic authentication, and gives its address.
 func serveHTTP(t testing.TB, root string) string {
