@@ -71,13 +71,33 @@ type Options struct {
 	Only func(tenant string) bool
 }
 
+// Linked is a set of specs that agree. It is read-only, and may be compiled any number of times.
+type Linked struct{ platform *model.Platform }
+
+// Link finds what is wrong between the specs of a set. Where the list has errors, or a spec of the set is broken, the
+// result is nil.
+func Link(set *spec.Set) (*Linked, diag.List) {
+	platform, list := link.Link(set)
+	if list.HasErrors() || broken(set) {
+		return nil, list
+	}
+	return &Linked{platform}, list
+}
+
 // Compile links the set and emits everything. Where the list has errors, or a spec of the set is broken, the result is
 // nil. An error is the renderer's; a mistake of ours is a panic.
 func Compile(set *spec.Set, opts Options) (*Result, diag.List, error) {
-	platform, list := link.Link(set)
-	if list.HasErrors() || broken(set) {
+	linked, list := Link(set)
+	if linked == nil {
 		return nil, list, nil
 	}
+	result, err := linked.Compile(opts)
+	return result, list, err
+}
+
+// Compile emits everything. An error is the renderer's; a mistake of ours is a panic.
+func (l *Linked) Compile(opts Options) (*Result, error) {
+	platform := l.platform
 	units := merge(emit(platform, opts.Only))
 	for _, c := range platform.Clusters {
 		own := slices.DeleteFunc(slices.Clone(units), func(u unit.Unit) bool { return u.Cluster != c.Name })
@@ -85,7 +105,7 @@ func Compile(set *spec.Set, opts Options) (*Result, diag.List, error) {
 	}
 	slices.SortFunc(units, func(a, b unit.Unit) int { return a.Key.Compare(b.Key) })
 	if err := render(units, opts.Renderer); err != nil {
-		return nil, list, err
+		return nil, err
 	}
 	n := 0
 	for _, u := range units {
@@ -103,7 +123,7 @@ func Compile(set *spec.Set, opts Options) (*Result, diag.List, error) {
 	if err != nil {
 		panic(fmt.Sprintf("two objects claim one file: %v", err))
 	}
-	return &Result{Platform: platform, Units: units, Objects: objects, Tree: files}, list, nil
+	return &Result{Platform: platform, Units: units, Objects: objects, Tree: files}, nil
 }
 
 // broken tells whether the loader could not read all of a spec: what it reported then is not in our list.
