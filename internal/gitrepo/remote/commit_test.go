@@ -126,11 +126,51 @@ func TestTrees(t *testing.T) {
 				if !slices.Equal(listed, slices.Sorted(maps.Keys(want))) || err != nil {
 					t.Fatalf("round %d: listed %q, %v", round, listed, err)
 				}
+				outlined(t, base, files)
 			}
 		})
 	}
 	if out := git(t, bare, "fsck", "--strict", "--full"); strings.Contains(out, "error") || strings.Contains(out, "warning") {
 		t.Errorf("git fsck: %s", out)
+	}
+}
+
+// outlined holds the outline of a snapshot, with every directory of the second level closed, against its files.
+func outlined(t *testing.T, s *Snapshot, files []tree.Stored) {
+	t.Helper()
+	second := func(dir string) bool { return strings.Count(dir, "/") == 1 }
+	outline, err := s.Outline(second, ".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	trees := Trees(files)
+	usual := map[string]bool{} // directories in which every file has the usual mode
+	var want []tree.Stored
+	for _, f := range files {
+		parts := strings.SplitN(f.Path, "/", 3)
+		if len(parts) < 3 {
+			want = append(want, f)
+			continue
+		}
+		dir := parts[0] + "/" + parts[1]
+		if n := len(want); n == 0 || want[n-1].Path != dir+"/" {
+			want, usual[dir] = append(want, tree.Stored{Path: dir + "/"}), true
+		}
+		e, _, err := s.find(s.Tree, f.Path)
+		usual[dir] = usual[dir] && e.mode == modeFile && err == nil
+	}
+	if len(outline) != len(want) {
+		t.Fatalf("the outline is %v, want %v", outline, want)
+	}
+	for i, f := range outline {
+		if dir, closed := strings.CutSuffix(f.Path, "/"); closed {
+			h, ok, err := s.Find(dir)
+			if want[i].Path != f.Path || f.Regular || h != f.Hash || !ok || err != nil || usual[dir] != (trees[dir] == f.Hash) {
+				t.Errorf("%+v is outlined, and %s is there; Trees gives %s (%v)", f, h, trees[dir], err)
+			}
+		} else if f != want[i] {
+			t.Errorf("%+v is outlined, want %+v", f, want[i])
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package remote
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -156,6 +157,13 @@ func (s *Snapshot) find(root Hash, name string) (entry, bool, error) {
 // List gives the files at and below paths, "." for all, sorted by path. What is not there is left out, and no other
 // directory is looked into.
 func (s *Snapshot) List(paths ...string) ([]tree.Stored, error) {
+	return s.Outline(func(string) bool { return false }, paths...)
+}
+
+// Outline is List that does not look into directories below the paths that closed picks. Each is in the result as one
+// entry, whose path ends in a slash, and whose hash is that of its tree: that of two commits is the same if all files in
+// it are; see Trees.
+func (s *Snapshot) Outline(closed func(dir string) bool, paths ...string) ([]tree.Stored, error) {
 	var out []tree.Stored
 	for _, p := range paths {
 		p = path.Clean(p)
@@ -167,7 +175,7 @@ func (s *Snapshot) List(paths ...string) ([]tree.Stored, error) {
 			p = ""
 		}
 		if ok {
-			if out, err = s.list(out, p, e); err != nil {
+			if out, err = s.list(out, p, e, closed); err != nil {
 				return nil, err
 			}
 		}
@@ -176,17 +184,54 @@ func (s *Snapshot) List(paths ...string) ([]tree.Stored, error) {
 	return slices.CompactFunc(out, func(a, b tree.Stored) bool { return a.Path == b.Path }), nil
 }
 
-func (s *Snapshot) list(out []tree.Stored, at string, e entry) ([]tree.Stored, error) {
+func (s *Snapshot) list(out []tree.Stored, at string, e entry, closed func(dir string) bool) ([]tree.Stored, error) {
 	if !e.isDir() {
 		return append(out, tree.Stored{Path: at, Hash: e.hash, Regular: e.isRegular()}), nil
 	}
 	_, entries, err := s.tree(e.hash)
+	prefix := at + "/"
+	if at == "" {
+		prefix = ""
+	}
 	for _, e := range entries {
-		if err == nil {
-			out, err = s.list(out, path.Join(at, e.name), e)
+		switch name := prefix + e.name; {
+		case err != nil:
+		case e.isDir() && closed(name):
+			out = append(out, tree.Stored{Path: name + "/", Hash: e.hash})
+		default:
+			out, err = s.list(out, name, e, closed)
 		}
 	}
 	return out, err
+}
+
+// Trees gives the hashes of the directories that hold these files and no others, sorted by path, all of the usual mode;
+// that of all of them together is ".".
+func Trees(files []tree.Stored) map[string]Hash {
+	out := map[string]Hash{}
+	directories(out, "", files)
+	return out
+}
+
+// directories is Trees of the files below a directory, whose path ends in a slash.
+func directories(out map[string]Hash, prefix string, files []tree.Stored) Hash {
+	var entries []entry
+	for len(files) > 0 {
+		name, _, deeper := strings.Cut(files[0].Path[len(prefix):], "/")
+		n := 1
+		e := entry{modeFile, name, files[0].Hash}
+		if below := prefix + name + "/"; deeper {
+			for n < len(files) && strings.HasPrefix(files[n].Path, below) {
+				n++
+			}
+			e = entry{modeDirectory, name, directories(out, below, files[:n])}
+		}
+		entries, files = append(entries, e), files[n:]
+	}
+	slices.SortFunc(entries, func(a, b entry) int { return cmp.Compare(a.key(), b.key()) })
+	h := hashOf("tree", encodeTree(entries))
+	out[path.Clean(prefix)] = h
+	return h
 }
 
 // Read gives a file's content. It is fetched where it is not here, and the context of Fetch has not ended; see Need for
