@@ -145,8 +145,9 @@ type publication struct {
 	platform *platformRepo
 	source   *gitrepo.Commit // of the specs
 	origin   string          // where the specs are from, without credentials
-	head     *side
-	tree     *publish.Compiled
+	files    revision        // the specs
+	head     *compiledSpecs
+	told     bool // what is wrong with the specs was said
 	remote   *remote.Remote
 	branch   string
 
@@ -195,7 +196,7 @@ func (a *app) publish(ctx context.Context, o publishOptions) error {
 	return repositoryProblem(a.review(ctx, p))
 }
 
-// readPublication compiles the specs of HEAD, and refuses what is not to be published.
+// readPublication reads the specs of HEAD, and refuses what is not to be published and what does not link.
 func (a *app) readPublication(ctx context.Context, p *publication) error {
 	repo, err := p.platform.needsGit()
 	if err != nil {
@@ -213,7 +214,8 @@ func (a *app) readPublication(ctx context.Context, p *publication) error {
 	files := p.platform.at("HEAD", p.source)
 	cache := specCache()
 	defer cache.Save()
-	if p.head, err = a.read(ctx, files.files, cache); err != nil {
+	side, err := a.read(ctx, files.files, cache)
+	if err != nil {
 		return err
 	}
 	if p.platform.root != "" {
@@ -222,39 +224,46 @@ func (a *app) readPublication(ctx context.Context, p *publication) error {
 		if err != nil {
 			return err
 		}
-		if !bytes.Equal(now, p.head.InputDigest[:]) {
+		if !bytes.Equal(now, side.InputDigest[:]) {
 			return &problem{
 				exit: exitInput, text: "the specs in the work tree are not those of HEAD " + p.source.Short() + ": only what is committed is published",
 				hint: "commit them, or put them aside with 'git stash'; 'git status' names them",
 			}
 		}
 	}
-	if err := a.compileSide(p.head, nil); err != nil {
+	p.files = files
+	if p.head = a.compilable(side); p.head == nil {
+		return a.refuseSpecs(p, side)
+	}
+	return nil
+}
+
+// refuseSpecs reports what is wrong with the specs; nil where that is no reason not to publish them.
+func (a *app) refuseSpecs(p *publication, s *side) error {
+	if err := a.problems(s.input, p.files); err != nil {
 		return err
 	}
-	if p.head.result != nil {
-		list, err := a.refusals(ctx, p.head.result, p.head.input)
-		if err != nil {
-			return err
-		}
-		p.head.list.Merge(list)
-	}
-	if err := a.problems(p.head.input, files); err != nil {
-		return err
-	}
-	if p.head.list.HasErrors() {
-		a.say("%s: nothing was published", p.head.list.Summary())
+	if s.list.HasErrors() {
+		a.say("%s: nothing was published", s.list.Summary())
 		return errReported()
 	}
-	a.stages.begin("tree")
-	defer a.stages.end()
-	p.tree = publish.Compile(p.head.result.Tree, generatorName())
 	return nil
+}
+
+// beside gives the tree and a commit of the branch, nil for none, both without what is settled, and refuses what check
+// refuses of the tree.
+func (a *app) beside(ctx context.Context, p *publication, s *remote.Snapshot) (*publish.Compiled, publish.Side, error) {
+	compiled, is, err := p.head.beside(ctx, a, s)
+	if err == nil && (!p.told || compiled == nil) {
+		p.told = true
+		err = a.refuseSpecs(p, p.head.side)
+	}
+	return compiled, is, err
 }
 
 // connect finds out where to, and as whom. Nothing is connected to yet.
 func (p *publication) connect() (err error) {
-	o, gitops := p.options, p.head.result.Platform.GitOps
+	o, gitops := p.options, p.head.Set.Platform.GitOps
 	p.branch = o.branch
 	if p.branch == "" {
 		p.branch = gitops.Branch
@@ -268,7 +277,7 @@ func (p *publication) connect() (err error) {
 		return err
 	}
 	if p.origin = originName(p.origin); p.origin == "" {
-		p.origin = p.head.result.Platform.Name
+		p.origin = p.head.Set.Platform.Name
 	}
 	for _, who := range []struct {
 		to    *remote.Person
@@ -415,21 +424,20 @@ type change struct {
 // decide compares with the head of the branch, nil where there is none, and makes the commit; nil: there is nothing to
 // do, and that was said.
 func (a *app) decide(ctx context.Context, p *publication, snapshot *remote.Snapshot) (*change, error) {
+	at, was, err := a.beside(ctx, p, snapshot)
+	if err != nil {
+		return nil, err
+	}
 	a.stages.begin("compare")
-	at, was := p.tree, publish.Side{}
 	if snapshot != nil {
-		var err error
-		if was, err = sideOf(ctx, snapshot); err != nil {
-			return nil, err
-		}
-		if len(was.Index.Files) == 0 && !managed(was) && !p.options.adopt {
+		if !managed(was) && !p.options.adopt {
 			return nil, &problem{
 				exit: exitInput, text: fmt.Sprintf("the branch %s of %s is not managed by zave: it has no %s", p.branch, p.remote, tree.IndexPath),
 				hint: "look at what would be committed with --adopt --dry-run, and take it over with --adopt, once",
 			}
 		}
 		if managed(was) && !p.options.force {
-			if at, err = a.meet(ctx, p, snapshot, was); at == nil || err != nil {
+			if at, err = a.meet(ctx, p, snapshot, at, was); at == nil || err != nil {
 				return nil, err
 			}
 		}
@@ -443,17 +451,14 @@ func (a *app) decide(ctx context.Context, p *publication, snapshot *remote.Snaps
 	}
 	if len(plan.Write)+len(plan.Remove) == 0 {
 		p.stands = true
-		a.say("%s of %s is up to date (%s)", p.branch, p.remote, count(at.Files(), "file"))
+		a.say("%s of %s is up to date: %s", p.branch, p.remote, estate(p.head.Set))
 		return nil, nil
 	}
 	r, err := p.compare(was, plan)
 	if err != nil {
 		return nil, err
 	}
-	var owned []string
-	for _, e := range was.Index.Files {
-		owned = append(owned, e.Path)
-	}
+	owned := func() ([]string, error) { return indexedFiles(ctx, snapshot) }
 	if err := interlock(r, owned, p.options.interlocks); err != nil {
 		return nil, err
 	}
@@ -468,31 +473,6 @@ func (a *app) decide(ctx context.Context, p *publication, snapshot *remote.Snaps
 	}
 	c.made, err = remote.NewCommit(snapshot, edit)
 	return c, err
-}
-
-// managed tells whether a tree of zave's stands there.
-func managed(s publish.Side) bool {
-	return slices.ContainsFunc(s.Files, func(f tree.Stored) bool { return f.Path == tree.IndexPath })
-}
-
-// sideOf lists what stands where the tree's files may, and reads the index.
-func sideOf(ctx context.Context, s *remote.Snapshot) (publish.Side, error) {
-	out := publish.Side{Read: s.Read}
-	var err error
-	if out.Files, err = s.List(publish.Tops()...); err != nil {
-		return out, err
-	}
-	var index []tree.Stored
-	for _, f := range out.Files {
-		if tree.IsIndex(f.Path) {
-			index = append(index, f)
-		}
-	}
-	if err := s.Need(ctx, index); err != nil {
-		return out, err
-	}
-	out.Index, err = tree.StoredIndex(out.Files, s.Read)
-	return out, err
 }
 
 // published is what a commit in the GitOps repository says of the specs that it was made of.
@@ -587,9 +567,10 @@ func (p *publication) ancestry(commit string) (publish.Relation, error) {
 // meet decides what to publish where the branch has a publication already; nil: nothing, which was said. What the branch
 // has of specs that ours come from is replaced, and what it has of specs that come from ours stays. Where neither is so,
 // it is decided by tenant and shared file.
-func (a *app) meet(ctx context.Context, p *publication, s *remote.Snapshot, is publish.Side) (*publish.Compiled, error) {
+func (a *app) meet(
+	ctx context.Context, p *publication, s *remote.Snapshot, ours *publish.Compiled, is publish.Side,
+) (*publish.Compiled, error) {
 	p.kept, p.before = nil, nil
-	differing := p.tree.Differing(is)
 	by := publishedBy(&s.Head)
 	var history *remote.History
 	read := func() (err error) {
@@ -613,7 +594,7 @@ func (a *app) meet(ctx context.Context, p *publication, s *remote.Snapshot, is p
 			}
 		}
 		if by == nil { // the tree was put there otherwise
-			return p.tree, nil
+			return ours, nil
 		}
 	}
 	var unrelated []string
@@ -633,14 +614,14 @@ func (a *app) meet(ctx context.Context, p *publication, s *remote.Snapshot, is p
 		return nil, err
 	}
 	if len(unrelated) == 0 {
-		return p.tree, nil
+		return ours, nil
 	}
 	if err := read(); err != nil {
 		return nil, err
 	}
 	keep := map[string]bool{}
-	for _, group := range differing {
-		past, err := p.past(history, group, is)
+	for _, group := range ours.Differing(is) {
+		past, err := p.past(history, group, ours, is)
 		if err != nil {
 			return nil, err
 		}
@@ -649,12 +630,12 @@ func (a *app) meet(ctx context.Context, p *publication, s *remote.Snapshot, is p
 		}
 	}
 	if len(keep) == 0 {
-		return p.tree, nil
+		return ours, nil
 	}
 	p.kept = unrelated
 	a.say("left as it was published from %.10s, which HEAD %s does not come from: %s", unrelated[0], p.source.Short(),
 		someOf(namesOf(keep)))
-	merged, edited, err := p.tree.Merge(is, keep)
+	merged, edited, err := ours.Merge(is, keep)
 	if err == nil && len(edited) > 0 {
 		err = a.blocked(ctx, p, s, &publish.Plan{HandEdited: edited})
 	}
@@ -662,8 +643,10 @@ func (a *app) meet(ctx context.Context, p *publication, s *remote.Snapshot, is p
 }
 
 // past is what the branch's publications have of a part.
-func (p *publication) past(history *remote.History, group string, is publish.Side) ([]publish.Past, error) {
-	marks := p.tree.Marks(group, is)
+func (p *publication) past(
+	history *remote.History, group string, tree *publish.Compiled, is publish.Side,
+) ([]publish.Past, error) {
+	marks := tree.Marks(group, is)
 	state := func(i int) (hashes []remote.Hash, err error) {
 		hashes = make([]remote.Hash, len(marks))
 		for k := range marks {
@@ -678,7 +661,7 @@ func (p *publication) past(history *remote.History, group string, is publish.Sid
 	}
 	ours := make([]remote.Hash, len(marks))
 	for k, name := range marks {
-		ours[k] = p.tree.Hash(name)
+		ours[k] = tree.Hash(name)
 	}
 	now, err := state(0)
 	if err != nil {
@@ -727,11 +710,14 @@ func someOf(names []string) string {
 
 // blocked names what stops a publication, with who was last at it.
 func (a *app) blocked(ctx context.Context, p *publication, s *remote.Snapshot, plan *publish.Plan) error {
-	var paths []string
+	var edited, deleted []string
 	for _, e := range plan.HandEdited {
-		paths = append(paths, e.Path)
+		edited = append(edited, e.Path)
 	}
-	by, err := s.LastChange(ctx, slices.Concat(paths, plan.Foreign))
+	for _, e := range plan.Deleted {
+		deleted = append(deleted, e.Path)
+	}
+	by, err := s.LastChange(ctx, slices.Concat(edited, deleted, plan.Foreign))
 	if err != nil {
 		return err
 	}
@@ -746,10 +732,16 @@ func (a *app) blocked(ctx context.Context, p *publication, s *remote.Snapshot, p
 		}
 		in.list.Add(d)
 	}
-	for _, name := range paths {
+	for _, name := range edited {
 		add(name, diag.Diagnostic{
 			Code: diag.HandEdited, Summary: "this file was edited by hand since zave wrote it",
 			Hint: "change the spec that it comes from, or let zave publish --force discard the edit",
+		})
+	}
+	for _, name := range deleted {
+		add(name, diag.Diagnostic{
+			Code: diag.HandEdited, Summary: "this file was deleted by hand since zave wrote it",
+			Hint: "change the spec that it comes from, or let zave publish --force write it again",
 		})
 	}
 	for _, name := range plan.Foreign {

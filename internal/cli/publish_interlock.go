@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strconv"
@@ -69,11 +70,13 @@ const mostListed = 20
 // tenant's, the database's or the service's, or those of the key objects. Neither counts as part of a cluster's files.
 //
 // The error is a problem that lists what would go, each with its line, and says how it is let through.
-func interlock(r *report.Report, owned []string, o interlocks) error {
+func interlock(r *report.Report, owned func() ([]string, error), o interlocks) error {
 	l := &lock{r: r, o: o, judged: map[int]bool{}}
 	l.deletions()
 	l.moves()
-	l.shares(owned)
+	if err := l.shares(owned); err != nil {
+		return err
+	}
 	if len(l.text) == 0 {
 		return nil
 	}
@@ -182,23 +185,27 @@ func (l *lock) moves() {
 }
 
 // shares judges how much of each cluster goes, one file an object, beside what was judged by name.
-func (l *lock) shares(owned []string) {
+func (l *lock) shares(owned func() ([]string, error)) error {
+	gone := map[string][]int{}
+	for i, c := range l.r.Changes {
+		if c.Action == report.Delete && !l.judged[i] && !l.named(c.Tenant) && !l.named(c.Ref()) {
+			gone[c.Cluster] = append(gone[c.Cluster], i)
+		}
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	all, err := owned()
+	if err != nil {
+		return err
+	}
 	files := map[string]int{}
-	for _, p := range owned {
+	for _, p := range all {
 		if cluster, _ := layout.Owner(p); path.Base(p) != layout.Kustomization && !tree.IsIndex(p) {
 			files[cluster]++
 		}
 	}
-	gone := map[string][]int{}
-	var clusters []string
-	for i, c := range l.r.Changes {
-		if c.Action == report.Delete && !l.judged[i] && !l.named(c.Tenant) && !l.named(c.Ref()) {
-			gone[c.Cluster] = append(gone[c.Cluster], i)
-			clusters = append(clusters, c.Cluster)
-		}
-	}
-	slices.Sort(clusters)
-	for _, cluster := range slices.Compact(clusters) {
+	for _, cluster := range slices.Sorted(maps.Keys(gone)) {
 		n, of := len(gone[cluster]), max(files[cluster], len(gone[cluster]))
 		if !l.o.most.exceeded(n, of) {
 			continue
@@ -211,6 +218,7 @@ func (l *lock) shares(owned []string) {
 			shownName(cluster), &l.o.most), l.objects("  ", gone[cluster]),
 			"where it is meant: --max-delete "+enough+", or --allow-delete with the name of a tenant or of an object")
 	}
+	return nil
 }
 
 func (l *lock) refuse(title string, lines []string, hint string) {

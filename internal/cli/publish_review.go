@@ -121,7 +121,7 @@ func hostAndPath(address string) (host, project string) {
 }
 
 // reviewed is the branch that a publication is to be merged into: the platform's own.
-func (p *publication) reviewed() string { return p.head.result.Platform.GitOps.Branch }
+func (p *publication) reviewed() string { return p.head.Set.Platform.GitOps.Branch }
 
 // prepareReview finds out, before anything is pushed, what would keep the request from being opened.
 func (p *publication) prepareReview() error {
@@ -172,11 +172,11 @@ func (a *app) untouched(ctx context.Context, p *publication, branch *remote.Snap
 	if p.options.force {
 		return nil
 	}
-	is, err := sideOf(ctx, branch)
+	tree, is, err := a.beside(ctx, p, branch)
 	if err != nil {
 		return err
 	}
-	plan, err := p.tree.Against(is, false)
+	plan, err := tree.Against(is, false)
 	if err == nil && plan.Blocked() {
 		err = a.blocked(ctx, p, branch, plan)
 	}
@@ -190,17 +190,18 @@ func (a *app) review(ctx context.Context, p *publication) error {
 		return nil
 	}
 	defer a.stages.end()
-	a.stages.begin("review")
+	a.stages.begin("fetch")
 	into, err := p.remote.Fetch(ctx, p.reviewed())
 	if err != nil {
 		return err
 	}
 	defer into.Close()
-	was, err := sideOf(ctx, into)
+	tree, was, err := a.beside(ctx, p, into)
 	if err != nil {
 		return err
 	}
-	plan, err := p.tree.Against(was, true)
+	a.stages.begin("review")
+	plan, err := tree.Against(was, true)
 	if err != nil {
 		return err
 	}

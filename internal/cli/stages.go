@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -63,7 +64,12 @@ func (s *stages) end() {
 	defer s.mu.Unlock()
 	if s.name != "" {
 		cpu, _ := resources()
-		s.done = append(s.done, stage{s.name, time.Since(s.wall), cpu - s.cpu})
+		i := slices.IndexFunc(s.done, func(d stage) bool { return d.name == s.name })
+		if i < 0 {
+			i, s.done = len(s.done), append(s.done, stage{name: s.name})
+		}
+		s.done[i].wall += time.Since(s.wall) // a stage may come again
+		s.done[i].cpu += cpu - s.cpu
 		s.name = ""
 	}
 	s.clear()

@@ -1,6 +1,9 @@
 // Package publish decides what a compiled tree and the head of a branch make of each other: which files a commit writes
 // and removes, what stops it, and what stays of a publication whose specs this one does not know.
 //
+// Tenants that are settled, whose files at the head are known to be those of the tree, may be left out on both sides, so
+// that it costs what differs.
+//
 // Invariants: a file is written over or removed only if the head's index lists it with the digest that it has, or if it
 // is as the tree has it; what the head's index does not list is never touched; of a tenant all is of one publication.
 package publish
@@ -17,30 +20,43 @@ import (
 
 // Side is a tree that stands in a commit.
 type Side struct {
-	Files []tree.Stored // sorted by path: its index, and what stands where the tree's files may
-	Index tree.Index    // what it lists
+	Files []tree.Stored // sorted by path: its index, and what stands where the tree's files may; not what is settled
+	Index tree.Index    // what it lists, likewise
 	Read  func(tree.Stored) ([]byte, error)
 }
 
 // Compiled is a tree to publish.
 type Compiled struct {
-	Tree      *tree.Tree
+	tree      *tree.Tree
 	generator string
+	settled   []string
 	all       []tree.Stored // with the index
 }
 
-// Compile takes a tree, as the work of a generator: "zave 1.2.0".
-func Compile(t *tree.Tree, generator string) *Compiled {
-	c := &Compiled{Tree: t, generator: generator}
-	for _, f := range slices.Concat(t.Index(generator).Split(), t.Files()) {
-		c.all = append(c.all, tree.Stored{Path: f.Path, Hash: tree.Blob(f.Data), Regular: true})
+// Compile takes a tree, as the work of a generator: "zave 1.2.0". The files of settled tenants are not in it, and what
+// lists tenants is made to name these as well: settled are their paths, without those of the index, of a directory as a
+// whole one that ends in a slash.
+func Compile(t *tree.Tree, generator string, settled []string) (*Compiled, error) {
+	c := &Compiled{tree: t, generator: generator, settled: settled}
+	if len(settled) > 0 {
+		var err error
+		if c.tree, err = layout.Complete(t, settled); err != nil {
+			return nil, err
+		}
 	}
-	slices.SortFunc(c.all, byPath)
-	return c
+	c.all = Stored(c.tree, generator)
+	return c, nil
 }
 
-// Files counts the files of the tree and its index.
-func (c *Compiled) Files() int { return len(c.all) }
+// Stored lists the files of a tree and its index as a commit has them, sorted by path.
+func Stored(t *tree.Tree, generator string) []tree.Stored {
+	var out []tree.Stored
+	for _, f := range slices.Concat(t.Index(generator).Split(), t.Files()) {
+		out = append(out, tree.Stored{Path: f.Path, Hash: tree.Blob(f.Data), Regular: true})
+	}
+	slices.SortFunc(out, byPath)
+	return out
+}
 
 // Tops are the directories at the top of a repository that a tree and its index may have files in.
 func Tops() []string {
@@ -54,11 +70,12 @@ type Plan struct {
 	Missing int // how many of Write are new
 
 	HandEdited []tree.Entry // ours, with other bytes than the index lists
+	Deleted    []tree.Entry // ours, and in the tree, but not there any more
 	Foreign    []string     // not ours, and in the way
 }
 
 // Blocked tells whether the plan is to be carried out only by force.
-func (p *Plan) Blocked() bool { return len(p.HandEdited)+len(p.Foreign) > 0 }
+func (p *Plan) Blocked() bool { return len(p.HandEdited)+len(p.Deleted)+len(p.Foreign) > 0 }
 
 // Against compares the tree with the head of a branch. Only the tenants that differ, and what is shared, are looked at
 // in more than name. By force, what stops the plan is done as well, where a commit can do it.
@@ -69,7 +86,7 @@ func (c *Compiled) Against(head Side, force bool) (*Plan, error) {
 		return tenant == "" || changed[tenant+"/"]
 	}
 	var files []tree.File
-	for _, f := range c.Tree.Files() {
+	for _, f := range c.tree.Files() {
 		if meant(f.Path) {
 			files = append(files, f)
 		}
@@ -84,6 +101,11 @@ func (c *Compiled) Against(head Side, force bool) (*Plan, error) {
 		return nil, err
 	}
 	p := &Plan{Write: write, Remove: d.Stale, Missing: len(d.Missing), HandEdited: d.HandEdited, Foreign: d.Foreign}
+	for _, name := range d.Missing {
+		if e, ok := head.Index.Find(name); ok {
+			p.Deleted = append(p.Deleted, e)
+		}
+	}
 	if force {
 		p.overwrite(part)
 	}
@@ -193,7 +215,7 @@ func Keeps(history []Past) bool {
 func (c *Compiled) Merge(other Side, keep map[string]bool) (*Compiled, []tree.Entry, error) {
 	var edited []tree.Entry
 	var files []tree.File
-	for _, f := range c.Tree.Files() {
+	for _, f := range c.tree.Files() {
 		if !keep[group(f.Path)] {
 			files = append(files, f)
 		}
@@ -216,10 +238,11 @@ func (c *Compiled) Merge(other Side, keep map[string]bool) (*Compiled, []tree.En
 	if err != nil {
 		return nil, nil, err
 	}
-	paths := make([]string, 0, len(files))
+	paths := slices.Clone(c.settled)
 	for _, f := range all.Files() {
 		paths = append(paths, f.Path)
 	}
+	slices.Sort(paths)
 	listed, err := layout.Complete(all, paths)
 	if err != nil {
 		return nil, nil, err
@@ -229,7 +252,7 @@ func (c *Compiled) Merge(other Side, keep map[string]bool) (*Compiled, []tree.En
 		if f.Unit != "" {
 			continue
 		}
-		if e, ok := find(c.Tree.Files(), f.Path); ok {
+		if e, ok := find(c.tree.Files(), f.Path); ok {
 			files[i].Unit = e.Unit
 		} else if e, ok := other.Index.Find(f.Path); ok {
 			files[i].Unit = e.Unit
@@ -238,7 +261,7 @@ func (c *Compiled) Merge(other Side, keep map[string]bool) (*Compiled, []tree.En
 	if all, err = tree.New(files); err != nil {
 		return nil, nil, err
 	}
-	return Compile(all, c.generator), edited, nil
+	return &Compiled{all, c.generator, c.settled, Stored(all, c.generator)}, edited, nil
 }
 
 // owned are the files that the index lists and that are there.

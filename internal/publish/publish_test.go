@@ -54,7 +54,10 @@ func commit(t *testing.T, files map[string]string) (*Compiled, Side, map[string]
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := Compile(tr, "zave test")
+	c, err := Compile(tr, "zave test", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	all := map[string]string{}
 	for _, f := range slices.Concat(tr.Index("zave test").Split(), tr.Files()) {
 		all[f.Path] = string(f.Data)
@@ -144,7 +147,7 @@ func TestMerge(t *testing.T) {
 		t.Fatal(err, edited)
 	}
 	got := map[string]string{}
-	for _, f := range merged.Tree.Files() {
+	for _, f := range merged.tree.Files() {
 		if !strings.HasSuffix(f.Path, "kustomization.yaml") {
 			got[f.Path] = string(f.Data)
 		}

@@ -333,7 +333,7 @@ func prune(cache string, now time.Time) {
 	}
 	for _, e := range entries {
 		switch filepath.Ext(e.Name()) {
-		case ".build", ".specs", ".trees", ".tmp":
+		case ".build", ".specs", ".trees", ".published", ".tmp":
 		default:
 			continue
 		}
