@@ -270,6 +270,8 @@ func (c *comparison) podChanges(x *change, fields []typed.Field) (text string, m
 			rest = strings.TrimPrefix(strings.TrimPrefix(f.Shape, shape+"."), "spec.template.")
 			switch {
 			case rest == "metadata.labels."+label.Version && image:
+			case rest == "metadata.labels."+label.Version && f.Before != nil && f.After != nil: // the tag without the digest
+				p.image = append(p.image, "version"+fromTo(f)+" of the same image")
 			case strings.HasPrefix(rest, "metadata.labels"):
 				p.other = append(p.other, "label "+keyOf(rest, "metadata.labels"))
 			case strings.HasPrefix(rest, "metadata.annotations"):

@@ -288,6 +288,8 @@ func phraseOf(q report.Consequence, s report.Subject, tenant string) phrase {
 		switch {
 		case strings.HasPrefix(rest, "image "):
 			return phrase{named, rest, "new image", "new image", q.Kind}
+		case strings.HasPrefix(rest, "version "):
+			return phrase{named, rest, "new version", "new version", q.Kind}
 		case rest != "":
 			return phrase{alike, rest, "pods restart", "pods restart", q.Kind}
 		}
