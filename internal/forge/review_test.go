@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -117,6 +118,24 @@ func TestProposeDraft(t *testing.T) {
 	}
 	if s.all[2]["title"] != "Draft: new" {
 		t.Errorf("got %v", s.all[2])
+	}
+}
+
+// TestProposeBelow asks a GitLab that is below a path of its host for a project by its own path.
+func TestProposeBelow(t *testing.T) {
+	s, target := newStand(t, GitLab)
+	var asked []string
+	s.before = func(w http.ResponseWriter, r *http.Request) bool {
+		asked = append(asked, r.Method+" "+r.URL.EscapedPath())
+		return false
+	}
+	target.API, target.Project = target.API+"/gitlab/api/v4", "group/platform-gitops"
+	if _, err := Propose(t.Context(), target, Review{"review", "main", "new", "text"}, quick()); err != nil {
+		t.Error(err)
+	}
+	const at = "/gitlab/api/v4/projects/group%2Fplatform-gitops/merge_requests"
+	if want := []string{"GET " + at, "POST " + at}; !slices.Equal(asked, want) {
+		t.Errorf("got %q, want %q", asked, want)
 	}
 }
 
