@@ -413,19 +413,25 @@ func trailer(message, key string) string {
 }
 
 // trailers gives the values of a trailer (git-interpret-trailers(1)): they stand in the last paragraph of a message,
-// which is not the first.
+// which is not the first. A forge that squashes a branch may put more behind: it lists the commits with their whole
+// messages, the latest last, and then who else wrote them. So it is the last paragraph that says where the tree is from.
 func trailers(message, key string) (values []string) {
-	text := "\n" + strings.TrimRight(message, "\n")
-	i := strings.LastIndex(text, "\n\n")
-	if i < 0 {
-		return nil
-	}
-	for line := range strings.Lines(text[i+2:]) {
-		if name, v, ok := strings.Cut(line, ":"); ok && strings.EqualFold(name, key) {
-			values = append(values, strings.TrimSpace(v))
+	paragraphs := strings.Split(strings.TrimRight(strings.ReplaceAll("\n"+message, "\r\n", "\n"), "\n"), "\n\n")
+	for _, p := range slices.Backward(paragraphs[1:]) {
+		source := false
+		for line := range strings.Lines(p) {
+			name, v, ok := strings.Cut(line, ":")
+			if ok && strings.EqualFold(name, key) {
+				values = append(values, strings.TrimSpace(v))
+			}
+			source = source || ok && strings.EqualFold(name, "Zave-Source")
 		}
+		if source {
+			return values
+		}
+		values = nil
 	}
-	return values
+	return nil
 }
 
 // sourceCommits finds the commit of the specs, and after it those that parts of the tree were left of. Where one cannot
@@ -435,12 +441,16 @@ func (v *verification) sourceCommits(p *platformRepo, from *remote.Head) ([]*git
 		v.Unproved, v.hint, v.exit = fmt.Sprintf(format, args...), hint, exit
 		return nil, nil
 	}
-	var by *published
+	var names []string // of the commits
 	if from != nil {
-		by = publishedBy(from)
-		v.Source, v.Version = diag.Visible(trailer(from.Message, "Zave-Source")), diag.Visible(trailer(from.Message, "Zave-Version"))
-		for _, kept := range trailers(from.Message, "Zave-Source-Kept") {
-			v.Kept = append(v.Kept, diag.Visible(kept))
+		source, kept := trailer(from.Message, "Zave-Source"), trailers(from.Message, "Zave-Source-Kept")
+		v.Source, v.Version = diag.Visible(source), diag.Visible(trailer(from.Message, "Zave-Version"))
+		for _, at := range kept {
+			v.Kept = append(v.Kept, diag.Visible(at))
+		}
+		for _, at := range slices.Concat([]string{source}, kept) {
+			_, name, _ := cutLast(at, "@")
+			names = append(names, name)
 		}
 	}
 	switch {
@@ -452,12 +462,12 @@ func (v *verification) sourceCommits(p *platformRepo, from *remote.Head) ([]*git
 	case from == nil:
 		return unknown(exitUnknown, "a clone with more of its history has it",
 			"the commit that changed the index last is too far back to say where the tree comes from")
-	case by == nil:
-		return unknown(exitUnknown, "'zave publish' says so in its commits, and a squash merge loses it: merge without one",
+	case names[0] == "":
+		return unknown(exitUnknown, "'zave publish' says so in its commits, and a squash merge may lose it: merge the commits as they are",
 			"the commit %.10s, which changed the index last, does not say where the tree comes from (Zave-Source)", from.Hash)
 	}
 	var out []*gitrepo.Commit
-	for i, name := range slices.Concat([]string{by.commit}, by.kept) {
+	for i, name := range names {
 		c, err := p.repo.Resolve(name)
 		missing := len(name) != 40 || errors.Is(err, gitrepo.ErrNotFound) || errors.Is(err, gitrepo.ErrShallow)
 		switch {

@@ -52,6 +52,7 @@ func (s *stand) serve(_ int, w http.ResponseWriter, r *http.Request) {
 			source, target, body = text("source_branch"), text("target_branch"), text("description")
 		}
 		s.all = append(s.all, s.request(len(s.all)+1, source, target, text("title"), body, "acme/platform"))
+		s.all[len(s.all)-1]["squash"] = in["squash"]
 		w.WriteHeader(http.StatusCreated)
 		reply(w, s.all[len(s.all)-1])
 	default:
@@ -103,6 +104,17 @@ func TestPropose(t *testing.T) {
 			s.all[2][body] != "another" || s.all[2]["title"] != strings.Repeat("ü", 254)+"…" {
 			t.Errorf("%s: there are %v, after %d posts", kind, s.all, s.posts)
 		}
+	}
+}
+
+// TestProposeSquash has a merge request keep its commits, whose messages say where they come from.
+func TestProposeSquash(t *testing.T) {
+	s, target := newStand(t, GitLab)
+	if _, err := Propose(t.Context(), target, Review{"review", "main", "new", "text"}, quick()); err != nil {
+		t.Fatal(err)
+	}
+	if squash, ok := s.all[2]["squash"].(bool); !ok || squash {
+		t.Errorf("got %v", s.all[2])
 	}
 }
 
