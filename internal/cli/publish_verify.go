@@ -371,7 +371,7 @@ func isManifest(file string) bool {
 // trace finds the commits of what is wrong, and the one that says where the tree comes from: the latest that changed the
 // index.
 func (v *verification) trace(ctx context.Context, s *remote.Snapshot) (source *remote.Head, err error) {
-	if trailer(s.Message, "Zave-Source") != "" {
+	if len(publications(s.Message)) > 0 {
 		_, err = blame(ctx, s, v.Findings)
 		return &s.Head, err
 	}
@@ -403,35 +403,68 @@ func blame(ctx context.Context, s *remote.Snapshot, of []verifyFinding, paths ..
 	return last, nil
 }
 
-// trailer gives the last value of a trailer; empty: there is none.
-func trailer(message, key string) string {
-	all := trailers(message, key)
+// publications gives the paragraphs of a message that say where a tree is from. A commit of ours has one: the trailers
+// (git-interpret-trailers(1)), which are the last paragraph, and not the first. A forge that squashes a branch lists the
+// whole messages of its commits, GitHub the latest last and GitLab the latest first, and may say behind it who wrote them.
+func publications(message string) (all []string) {
+	text := strings.ReplaceAll("\n"+message, "\r\n", "\n")
+	for _, p := range strings.Split(text, "\n\n")[1:] {
+		if trailer(p, "Zave-Source") != "" {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// latestOf gives the paragraph whose source all the others' come from, as far as that is known here: else the last one.
+func latestOf(all []string, p *platformRepo) (string, error) {
+	if len(all) == 0 {
+		return "", nil
+	}
+	latest := all[len(all)-1]
+	if p == nil || p.repo == nil {
+		return latest, nil
+	}
+	commit := func(paragraph string) *gitrepo.Commit {
+		_, name, _ := cutLast(trailer(paragraph, "Zave-Source"), "@")
+		c, err := p.repo.Resolve(name)
+		if err != nil { // which is said of the one that counts
+			return nil
+		}
+		return c
+	}
+	for _, other := range all[:len(all)-1] {
+		old, c := commit(latest), commit(other)
+		if old == nil || c == nil || old.Hash == c.Hash {
+			continue
+		}
+		newer, err := p.repo.Behind(old, c)
+		if err != nil {
+			return "", err
+		}
+		if newer {
+			latest = other
+		}
+	}
+	return latest, nil
+}
+
+// trailer gives the last value of a trailer in a paragraph; empty: there is none.
+func trailer(paragraph, key string) string {
+	all := trailers(paragraph, key)
 	if len(all) == 0 {
 		return ""
 	}
 	return all[len(all)-1]
 }
 
-// trailers gives the values of a trailer (git-interpret-trailers(1)): they stand in the last paragraph of a message,
-// which is not the first. A forge that squashes a branch may put more behind: it lists the commits with their whole
-// messages, the latest last, and then who else wrote them. So it is the last paragraph that says where the tree is from.
-func trailers(message, key string) (values []string) {
-	paragraphs := strings.Split(strings.TrimRight(strings.ReplaceAll("\n"+message, "\r\n", "\n"), "\n"), "\n\n")
-	for _, p := range slices.Backward(paragraphs[1:]) {
-		source := false
-		for line := range strings.Lines(p) {
-			name, v, ok := strings.Cut(line, ":")
-			if ok && strings.EqualFold(name, key) {
-				values = append(values, strings.TrimSpace(v))
-			}
-			source = source || ok && strings.EqualFold(name, "Zave-Source")
+func trailers(paragraph, key string) (values []string) {
+	for line := range strings.Lines(paragraph) {
+		if name, v, ok := strings.Cut(line, ":"); ok && strings.EqualFold(name, key) {
+			values = append(values, strings.TrimSpace(v))
 		}
-		if source {
-			return values
-		}
-		values = nil
 	}
-	return nil
+	return values
 }
 
 // sourceCommits finds the commit of the specs, and after it those that parts of the tree were left of. Where one cannot
@@ -443,8 +476,12 @@ func (v *verification) sourceCommits(p *platformRepo, from *remote.Head) ([]*git
 	}
 	var names []string // of the commits
 	if from != nil {
-		source, kept := trailer(from.Message, "Zave-Source"), trailers(from.Message, "Zave-Source-Kept")
-		v.Source, v.Version = diag.Visible(source), diag.Visible(trailer(from.Message, "Zave-Version"))
+		said, err := latestOf(publications(from.Message), p)
+		if err != nil {
+			return nil, err
+		}
+		source, kept := trailer(said, "Zave-Source"), trailers(said, "Zave-Source-Kept")
+		v.Source, v.Version = diag.Visible(source), diag.Visible(trailer(said, "Zave-Version"))
 		for _, at := range kept {
 			v.Kept = append(v.Kept, diag.Visible(at))
 		}
