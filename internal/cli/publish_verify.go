@@ -230,7 +230,7 @@ func (a *app) verify(ctx context.Context, s *remote.Snapshot, p *platformRepo, v
 		return err
 	}
 	edits := len(v.Findings)
-	if err := a.verifyCompiled(ctx, p, commits, index, v); err != nil {
+	if err := a.verifyCompiled(ctx, s, p, commits, index, v); err != nil {
 		return err
 	}
 	if n := len(v.Findings) - edits; n == 0 || n > mostBlamed {
@@ -600,13 +600,19 @@ func lineCount(files fs.FS, name string) (int, error) {
 
 // verifyCompiled compiles the specs of the source commits and holds the index against what comes out.
 func (a *app) verifyCompiled(
-	ctx context.Context, p *platformRepo, commits []*gitrepo.Commit, index tree.Index, v *verification,
+	ctx context.Context, s *remote.Snapshot, p *platformRepo, commits []*gitrepo.Commit, index tree.Index, v *verification,
 ) error {
 	if v.Version != version {
 		v.Unproved = fmt.Sprintf("it was published by zave %s, and this is %s: whether the specs compile to it cannot be told",
 			cmp.Or(v.Version, "of an unknown version"), version)
 		v.hint = "run the zave that published it"
 		return nil
+	}
+	if other, err := otherVersion(ctx, s, commits[1:]); other != "" || err != nil {
+		v.Unproved = fmt.Sprintf("parts of it were published by zave %s, and this is %s: whether the specs compile to them cannot be told",
+			diag.Visible(other), version)
+		v.hint = "once the specs are merged and published, all of it is by one zave"
+		return err
 	}
 	h := holder{v: v, commits: commits, said: map[string]bool{}}
 	for _, c := range commits {
@@ -628,6 +634,29 @@ func (a *app) verifyCompiled(
 	}
 	v.Proved = "specs"
 	return nil
+}
+
+// otherVersion gives the version of another zave that published from one of these commits; empty: as far as the history
+// goes, this one did.
+func otherVersion(ctx context.Context, s *remote.Snapshot, commits []*gitrepo.Commit) (other string, err error) {
+	if len(commits) == 0 {
+		return "", nil
+	}
+	history, err := s.History(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer history.Close()
+	for _, h := range history.Commits {
+		for _, p := range publications(h.Message) {
+			_, source, _ := cutLast(trailer(p, "Zave-Source"), "@")
+			by := trailer(p, "Zave-Version")
+			if by != version && slices.ContainsFunc(commits, func(c *gitrepo.Commit) bool { return c.Hash.String() == source }) {
+				return cmp.Or(by, "of an unknown version"), nil
+			}
+		}
+	}
+	return "", nil
 }
 
 // holder holds an index against what several commits of the specs compile to.
