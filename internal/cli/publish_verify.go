@@ -759,25 +759,36 @@ func differing(a, b map[string]string) []string {
 
 // holdLists holds the lists of shared directories against what the index has there, and gives them.
 func (h *holder) holdLists(index tree.Index) (map[string]bool, error) {
-	var paths []string
+	lists := map[string]bool{}
+	var listed []string
 	for _, e := range index.Files {
-		paths = append(paths, e.Path)
+		if _, tenant := layout.Owner(e.Path); tenant == "" && path.Base(e.Path) == layout.Kustomization {
+			lists[e.Path] = true
+		} else {
+			listed = append(listed, e.Path)
+		}
 	}
 	none, err := tree.New(nil)
 	if err != nil {
 		return nil, err
 	}
-	want, err := layout.Complete(none, paths)
+	complete, err := layout.Complete(none, listed)
 	if err != nil {
 		return nil, err
 	}
-	lists := map[string]bool{}
-	for _, l := range want.Index(generatorName()).Files {
-		lists[l.Path] = true
-		if e, ok := index.Find(l.Path); !ok {
-			h.find(l.Path, "it is to list what is in its directory, and it was not published")
-		} else if e.Digest != l.Digest {
-			h.find(l.Path, "it does not list exactly what is in its directory")
+	want := complete.Index(generatorName())
+	for _, file := range slices.Sorted(maps.Keys(lists)) {
+		is, _ := index.Find(file)
+		if e, ok := want.Find(file); !ok {
+			h.find(file, "there is nothing in its directory that it could list")
+		} else if e.Digest != is.Digest {
+			h.find(file, "it does not list exactly what is in its directory")
+		}
+	}
+	for _, e := range want.Files {
+		if !lists[e.Path] {
+			h.find(e.Path, "it is to list what is in its directory, and it was not published")
+			lists[e.Path] = true
 		}
 	}
 	return lists, nil
