@@ -43,7 +43,7 @@ const (
 	fileGone     = "missing"     // a file is not there that the index lists
 	fileUnlisted = "unlisted"    // a file of ours is there that the index does not list
 	untraceable  = "untraceable" // an object does not say which line of which spec it comes from, or there is no such line
-	notCompiled  = "differs"     // a file is not what the specs compile to, or only one of both has it, or a tenant is a mixture
+	notCompiled  = "differs"     // a file is not what the specs compile to, or one of both lacks it, or a tenant is mixed
 )
 
 // verifyFinding is one thing that is wrong.
@@ -52,7 +52,7 @@ type verifyFinding struct {
 	Path   string        `json:"path"`
 	Object string        `json:"object,omitempty"`
 	Says   string        `json:"says"`
-	Last   *verifyChange `json:"lastChange,omitempty"` // of files; absent: too far back
+	Last   *verifyChange `json:"lastChange,omitempty"` // of all but untraceable; absent: too far back, or too many differ
 }
 
 // verifyChange is the commit that made a file what it is.
@@ -213,7 +213,7 @@ func (a *app) verify(ctx context.Context, s *remote.Snapshot, p *platformRepo, v
 			return err
 		}
 	}
-	source, err := v.trace(ctx, s)
+	source, err := v.lastChanges(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -368,9 +368,9 @@ func isManifest(file string) bool {
 	return (path.Ext(file) == ".yaml" || path.Ext(file) == ".yml") && path.Base(file) != layout.Kustomization
 }
 
-// trace finds the commits of what is wrong, and the one that says where the tree comes from: the latest that changed the
-// index.
-func (v *verification) trace(ctx context.Context, s *remote.Snapshot) (source *remote.Head, err error) {
+// lastChanges finds the commits of what is wrong, and the one that says where the tree comes from: the latest that
+// changed the index.
+func (v *verification) lastChanges(ctx context.Context, s *remote.Snapshot) (source *remote.Head, err error) {
 	if len(publications(s.Message)) > 0 {
 		_, err = blame(ctx, s, v.Findings)
 		return &s.Head, err
@@ -500,7 +500,8 @@ func (v *verification) sourceCommits(p *platformRepo, from *remote.Head) ([]*git
 		return unknown(exitUnknown, "a clone with more of its history has it",
 			"the commit that changed the index last is too far back to say where the tree comes from")
 	case names[0] == "":
-		return unknown(exitUnknown, "'zave publish' says so in its commits, and a squash merge may lose it: merge the commits as they are",
+		return unknown(exitUnknown,
+			"'zave publish' says so in its commits, and a squash merge may lose it: merge the commits as they are",
 			"the commit %.10s, which changed the index last, does not say where the tree comes from (Zave-Source)", from.Hash)
 	}
 	var out []*gitrepo.Commit
@@ -509,7 +510,8 @@ func (v *verification) sourceCommits(p *platformRepo, from *remote.Head) ([]*git
 		missing := len(name) != 40 || errors.Is(err, gitrepo.ErrNotFound) || errors.Is(err, gitrepo.ErrShallow)
 		switch {
 		case missing && i > 0:
-			return unknown(exitUnknown, "fetch the branch that it is on; once the two are merged, 'zave publish' leaves no such part",
+			return unknown(exitUnknown,
+				"fetch the branch that it is on; once the two are merged, 'zave publish' leaves no such part",
 				"the commit %s, of whose specs parts were left, is not in this repository", diag.Visible(name))
 		case missing:
 			return unknown(exitUnknown, "fetch all of its history ('git fetch --unshallow'; 'fetch-depth: 0' in Actions, "+
@@ -561,7 +563,8 @@ func verifyTraces(files []tree.File, v *verification, commits []*gitrepo.Commit,
 						return err
 					}
 					if n < int(at.Line) {
-						v.find(untraceable, f.Path, "it comes from %s, which is not there at %s", diag.Visible(at.Place()), oneOf(commits))
+						v.find(untraceable, f.Path, "it comes from %s, which is not there at %s",
+							diag.Visible(at.Place()), oneOf(commits))
 					}
 				}
 				if len(v.Findings) > before {
@@ -609,8 +612,8 @@ func (a *app) verifyCompiled(
 		return nil
 	}
 	if other, err := otherVersion(ctx, s, commits[1:]); other != "" || err != nil {
-		v.Unproved = fmt.Sprintf("parts of it were published by zave %s, and this is %s: whether the specs compile to them cannot be told",
-			diag.Visible(other), version)
+		v.Unproved = fmt.Sprintf("parts of it were published by zave %s, and this is %s: "+
+			"whether the specs compile to them cannot be told", diag.Visible(other), version)
 		v.hint = "once the specs are merged and published, all of it is by one zave"
 		return err
 	}
@@ -650,8 +653,8 @@ func otherVersion(ctx context.Context, s *remote.Snapshot, commits []*gitrepo.Co
 	for _, h := range history.Commits {
 		for _, p := range publications(h.Message) {
 			_, source, _ := cutLast(trailer(p, "Zave-Source"), "@")
-			by := trailer(p, "Zave-Version")
-			if by != version && slices.ContainsFunc(commits, func(c *gitrepo.Commit) bool { return c.Hash.String() == source }) {
+			ours := slices.ContainsFunc(commits, func(c *gitrepo.Commit) bool { return c.Hash.String() == source })
+			if by := trailer(p, "Zave-Version"); ours && by != version {
 				return cmp.Or(by, "of an unknown version"), nil
 			}
 		}
@@ -678,10 +681,9 @@ func (h *holder) find(file, format string, args ...any) {
 }
 
 func (h *holder) hold(index tree.Index) error {
-	lists := map[string]bool{}
-	if len(h.made) > 1 {
-		var err error
-		if lists, err = h.holdLists(index); err != nil {
+	several := len(h.made) > 1
+	if several {
+		if err := h.holdLists(index); err != nil {
 			return err
 		}
 	}
@@ -689,12 +691,11 @@ func (h *holder) hold(index tree.Index) error {
 	parts := func(x tree.Index) map[string]part {
 		out := map[string]part{}
 		for _, e := range x.Files {
-			if lists[e.Path] {
-				continue
-			}
 			name := e.Path
 			if _, tenant := layout.Owner(e.Path); tenant != "" {
 				name = tenant + "/"
+			} else if several && sharedList(e.Path) {
+				continue
 			}
 			if out[name] == nil {
 				out[name] = part{}
@@ -757,41 +758,42 @@ func differing(a, b map[string]string) []string {
 	return out
 }
 
-// holdLists holds the lists of shared directories against what the index has there, and gives them.
-func (h *holder) holdLists(index tree.Index) (map[string]bool, error) {
-	lists := map[string]bool{}
+// sharedList tells whether a file lists a directory that is no single tenant's.
+func sharedList(file string) bool {
+	_, tenant := layout.Owner(file)
+	return tenant == "" && path.Base(file) == layout.Kustomization
+}
+
+// holdLists holds the lists of shared directories against what the index has there.
+func (h *holder) holdLists(index tree.Index) error {
 	var listed []string
 	for _, e := range index.Files {
-		if _, tenant := layout.Owner(e.Path); tenant == "" && path.Base(e.Path) == layout.Kustomization {
-			lists[e.Path] = true
-		} else {
+		if !sharedList(e.Path) {
 			listed = append(listed, e.Path)
 		}
 	}
 	none, err := tree.New(nil)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	complete, err := layout.Complete(none, listed)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	want := complete.Index(generatorName())
-	for _, file := range slices.Sorted(maps.Keys(lists)) {
-		is, _ := index.Find(file)
-		if e, ok := want.Find(file); !ok {
-			h.find(file, "there is nothing in its directory that it could list")
-		} else if e.Digest != is.Digest {
-			h.find(file, "it does not list exactly what is in its directory")
-		}
-	}
 	for _, e := range want.Files {
-		if !lists[e.Path] {
+		if is, ok := index.Find(e.Path); !ok {
 			h.find(e.Path, "it is to list what is in its directory, and it was not published")
-			lists[e.Path] = true
+		} else if is.Digest != e.Digest {
+			h.find(e.Path, "it does not list exactly what is in its directory")
 		}
 	}
-	return lists, nil
+	for _, e := range index.Files {
+		if _, ok := want.Find(e.Path); !ok && sharedList(e.Path) {
+			h.find(e.Path, "there is nothing in its directory that it could list")
+		}
+	}
+	return nil
 }
 
 // tellVerification prints it, and gives the exit code.
@@ -866,8 +868,8 @@ func (v *verification) text() string {
 	switch {
 	case len(v.Findings) > 0:
 	case v.Proved == "specs" && len(v.Kept) > 0:
-		b.WriteString("proved: the index is complete, every digest is right, and each tenant and shared file is exactly what the " +
-			"specs of one of these commits compile to\n")
+		b.WriteString("proved: the index is complete, every digest is right, and each tenant and shared file is exactly what " +
+			"the specs of one of these commits compile to\n")
 	case v.Proved == "specs":
 		b.WriteString("proved: the index is complete, every digest is right, and the specs compile to exactly this\n")
 	default:
