@@ -56,12 +56,13 @@ func reviewTarget(repo, kind string, get func(string) string) (forge.Target, err
 			hint: "name the repository by its address on GitHub or GitLab: --repo https://HOST/PATH",
 		}
 	}
+	own := func(variable string) bool {
+		h, _ := hostAndPath(get(variable))
+		_, on := within(repo, get(variable))
+		return h != "" && strings.EqualFold(h, host) && on
+	}
 	named := kind != ""
 	if !named {
-		own := func(variable string) bool {
-			h, _ := hostAndPath(get(variable) + "/x")
-			return h != "" && strings.EqualFold(h, host)
-		}
 		switch h := strings.ToLower(host); {
 		case h == "github.com" || h == "ssh.github.com":
 			kind = "github"
@@ -86,6 +87,13 @@ func reviewTarget(repo, kind string, get func(string) string) (forge.Target, err
 	}
 	if api := get(address); named && api != "" {
 		t.API = api
+		if kind == "gitlab" {
+			server := strings.TrimSuffix(strings.TrimRight(api, "/"), "/api/v4")
+			if own("CI_SERVER_URL") {
+				server = get("CI_SERVER_URL")
+			}
+			t.Project, _ = within(repo, server)
+		}
 	} else if named {
 		return forge.Target{}, &problem{
 			exit: exitUnknown, text: fmt.Sprintf("the address of %s's API on %s is not known", t.Kind, diag.Visible(host)),
@@ -95,7 +103,7 @@ func reviewTarget(repo, kind string, get func(string) string) (forge.Target, err
 	if t.Token == "" {
 		hint := "it needs a token with the permission 'Pull requests: write' for " + project
 		if t.Kind == forge.GitLab {
-			hint = "it needs a token with the scope 'api' and the role Developer in " + project
+			hint = "it needs a token with the scope 'api' and the role Developer in " + t.Project
 		}
 		return forge.Target{}, &problem{
 			exit: exitUnknown, text: fmt.Sprintf("%s is not set, and %s opens nothing without a token", variable, t.Kind),
@@ -103,6 +111,21 @@ func reviewTarget(repo, kind string, get func(string) string) (forge.Target, err
 		}
 	}
 	return t, nil
+}
+
+// within gives a repository's path on the server at an address, which may be below a path of its host
+// (https://docs.gitlab.com/install/relative_url/): that is then what the repository's own begins with, but not over ssh.
+// false: it does not begin with it, and is given whole.
+func within(repo, server string) (project string, ok bool) {
+	_, project = hostAndPath(repo)
+	_, top := hostAndPath(server)
+	if top == "" || !strings.HasPrefix(repo, "https://") && !strings.HasPrefix(repo, "http://") {
+		return project, true
+	}
+	if rest, ok := strings.CutPrefix(project, top+"/"); ok {
+		return rest, true
+	}
+	return project, false
 }
 
 // hostAndPath takes an address apart: https://HOST/PATH, ssh://USER@HOST/PATH or USER@HOST:PATH. Both are empty for a

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -42,7 +43,7 @@ const (
 	fileGone     = "missing"     // a file is not there that the index lists
 	fileUnlisted = "unlisted"    // a file of ours is there that the index does not list
 	untraceable  = "untraceable" // an object does not say which line of which spec it comes from, or there is no such line
-	notCompiled  = "differs"     // a file is not what the specs compile to, or only one of both has it
+	notCompiled  = "differs"     // a file is not what the specs compile to, or one of both lacks it, or a tenant is mixed
 )
 
 // verifyFinding is one thing that is wrong.
@@ -51,7 +52,7 @@ type verifyFinding struct {
 	Path   string        `json:"path"`
 	Object string        `json:"object,omitempty"`
 	Says   string        `json:"says"`
-	Last   *verifyChange `json:"lastChange,omitempty"` // of hand-edited, missing and unlisted; absent: too far back
+	Last   *verifyChange `json:"lastChange,omitempty"` // of all but untraceable; absent: too far back, or too many differ
 }
 
 // verifyChange is the commit that made a file what it is.
@@ -69,6 +70,7 @@ type verification struct {
 	Branch     string          `json:"branch,omitempty"` // empty: the commit that is checked out
 	Commit     string          `json:"commit"`
 	Source     string          `json:"source,omitempty"`  // where the specs are, as the commit says
+	Kept       []string        `json:"kept,omitempty"`    // where those are that parts were left of, likewise
 	Version    string          `json:"version,omitempty"` // of zave, likewise
 	Files      int             `json:"files"`             // that the index lists
 	Others     int             `json:"others"`            // that stand beside them, and are not ours
@@ -211,7 +213,7 @@ func (a *app) verify(ctx context.Context, s *remote.Snapshot, p *platformRepo, v
 			return err
 		}
 	}
-	source, err := v.blame(ctx, s)
+	source, err := v.lastChanges(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -220,15 +222,26 @@ func (a *app) verify(ctx context.Context, s *remote.Snapshot, p *platformRepo, v
 		return nil
 	}
 	v.Proved = "digests"
-	commit, kept, err := v.sourceCommits(p, source)
+	commits, err := v.sourceCommits(p, source)
 	if err != nil {
 		return err
 	}
-	if err := verifyTraces(ours, v, commit, kept, p); err != nil || commit == nil {
+	if err := verifyTraces(ours, v, commits, p); err != nil || len(commits) == 0 {
 		return err
 	}
-	return a.verifyCompiled(ctx, p, commit, kept, index, v)
+	edits := len(v.Findings)
+	if err := a.verifyCompiled(ctx, s, p, commits, index, v); err != nil {
+		return err
+	}
+	if n := len(v.Findings) - edits; n == 0 || n > mostBlamed {
+		return nil
+	}
+	_, err = blame(ctx, s, v.Findings[edits:])
+	return err
 }
+
+// mostBlamed is how many files that differ somebody may have edited by hand, index and all. More are another compiler's.
+const mostBlamed = 100
 
 // readPublished reads the index, all parts of it; false: it cannot be understood, which the findings say.
 func readPublished(ctx context.Context, s *remote.Snapshot, v *verification) (tree.Index, bool, error) {
@@ -355,66 +368,127 @@ func isManifest(file string) bool {
 	return (path.Ext(file) == ".yaml" || path.Ext(file) == ".yml") && path.Base(file) != layout.Kustomization
 }
 
-// blame finds the commits of what is wrong, and the one that says where the tree comes from: the latest that changed the
-// index.
-func (v *verification) blame(ctx context.Context, s *remote.Snapshot) (source *remote.Head, err error) {
-	var paths []string
-	for _, f := range v.Findings {
+// lastChanges finds the commits of what is wrong, and the one that says where the tree comes from: the latest that
+// changed the index.
+func (v *verification) lastChanges(ctx context.Context, s *remote.Snapshot) (source *remote.Head, err error) {
+	if len(publications(s.Message)) > 0 {
+		_, err = blame(ctx, s, v.Findings)
+		return &s.Head, err
+	}
+	indexDir := path.Dir(tree.IndexPath)
+	last, err := blame(ctx, s, v.Findings, indexDir)
+	return last[indexDir], err
+}
+
+// blame finds the commits that made the files of findings, and further paths, what they are.
+func blame(ctx context.Context, s *remote.Snapshot, of []verifyFinding, paths ...string) (map[string]*remote.Head, error) {
+	for _, f := range of {
 		paths = append(paths, f.Path)
 	}
-	source = &s.Head
-	indexDir := path.Dir(tree.IndexPath)
-	if trailer(s.Message, "Zave-Source") == "" {
-		paths = append(paths, indexDir)
-	}
 	if len(paths) == 0 {
-		return source, nil
+		return nil, nil
 	}
 	last, err := s.LastChange(ctx, paths)
 	if err != nil {
 		return nil, err
 	}
-	if trailer(s.Message, "Zave-Source") == "" {
-		source = last[indexDir]
-	}
-	for i := range v.Findings {
-		if c := last[v.Findings[i].Path]; c != nil {
+	for i := range of {
+		if c := last[of[i].Path]; c != nil {
 			subject, _, _ := strings.Cut(c.Message, "\n")
-			v.Findings[i].Last = &verifyChange{
+			of[i].Last = &verifyChange{
 				c.Hash.String(), diag.Visible(c.Author.Name), diag.Visible(c.Author.Email), c.Author.When, diag.Visible(subject),
 			}
 		}
 	}
-	return source, nil
+	return last, nil
 }
 
-// trailer gives the last value of a trailer (git-interpret-trailers(1)): it stands in the last paragraph of a message,
-// which is not the first.
-func trailer(message, key string) (value string) {
-	text := "\n" + strings.TrimRight(message, "\n")
-	i := strings.LastIndex(text, "\n\n")
-	if i < 0 {
-		return ""
-	}
-	for line := range strings.Lines(text[i+2:]) {
-		if name, v, ok := strings.Cut(line, ":"); ok && strings.EqualFold(name, key) {
-			value = strings.TrimSpace(v)
+// publications gives the paragraphs of a message that say where a tree is from. A commit of ours has one: the trailers
+// (git-interpret-trailers(1)), which are the last paragraph, and not the first. A forge that squashes a branch lists the
+// whole messages of its commits, GitHub the latest last and GitLab the latest first, and may say behind it who wrote them.
+func publications(message string) (all []string) {
+	text := strings.ReplaceAll("\n"+message, "\r\n", "\n")
+	for _, p := range strings.Split(text, "\n\n")[1:] {
+		if trailer(p, "Zave-Source") != "" {
+			all = append(all, p)
 		}
 	}
-	return value
+	return all
 }
 
-// sourceCommits finds the commit of the specs, and those that parts of the tree were left of. Where one cannot be had, v
-// says why; exit says whether that was to be expected.
-func (v *verification) sourceCommits(p *platformRepo, from *remote.Head) (c *gitrepo.Commit, kept []*gitrepo.Commit, err error) {
-	unknown := func(exit int, hint, format string, args ...any) (*gitrepo.Commit, []*gitrepo.Commit, error) {
-		v.Unproved, v.hint, v.exit = fmt.Sprintf(format, args...), hint, exit
-		return nil, nil, nil
+// latestOf gives the paragraph whose source all the others' come from, as far as that is known here: else the last one.
+func latestOf(all []string, p *platformRepo) (string, error) {
+	if len(all) == 0 {
+		return "", nil
 	}
-	var by *published
+	latest := all[len(all)-1]
+	if p == nil || p.repo == nil {
+		return latest, nil
+	}
+	commit := func(paragraph string) *gitrepo.Commit {
+		_, name, _ := cutLast(trailer(paragraph, "Zave-Source"), "@")
+		c, err := p.repo.Resolve(name)
+		if err != nil { // which is said of the one that counts
+			return nil
+		}
+		return c
+	}
+	for _, other := range all[:len(all)-1] {
+		old, c := commit(latest), commit(other)
+		if old == nil || c == nil || old.Hash == c.Hash {
+			continue
+		}
+		newer, err := p.repo.Behind(old, c)
+		if err != nil {
+			return "", err
+		}
+		if newer {
+			latest = other
+		}
+	}
+	return latest, nil
+}
+
+// trailer gives the last value of a trailer in a paragraph; empty: there is none.
+func trailer(paragraph, key string) string {
+	all := trailers(paragraph, key)
+	if len(all) == 0 {
+		return ""
+	}
+	return all[len(all)-1]
+}
+
+func trailers(paragraph, key string) (values []string) {
+	for line := range strings.Lines(paragraph) {
+		if name, v, ok := strings.Cut(line, ":"); ok && strings.EqualFold(name, key) {
+			values = append(values, strings.TrimSpace(v))
+		}
+	}
+	return values
+}
+
+// sourceCommits finds the commit of the specs, and after it those that parts of the tree were left of. Where one cannot
+// be had, v says why; exit says whether that was to be expected.
+func (v *verification) sourceCommits(p *platformRepo, from *remote.Head) ([]*gitrepo.Commit, error) {
+	unknown := func(exit int, hint, format string, args ...any) ([]*gitrepo.Commit, error) {
+		v.Unproved, v.hint, v.exit = fmt.Sprintf(format, args...), hint, exit
+		return nil, nil
+	}
+	var names []string // of the commits
 	if from != nil {
-		by = publishedBy(from)
-		v.Source, v.Version = diag.Visible(trailer(from.Message, "Zave-Source")), diag.Visible(trailer(from.Message, "Zave-Version"))
+		said, err := latestOf(publications(from.Message), p)
+		if err != nil {
+			return nil, err
+		}
+		source, kept := trailer(said, "Zave-Source"), trailers(said, "Zave-Source-Kept")
+		v.Source, v.Version = diag.Visible(source), diag.Visible(trailer(said, "Zave-Version"))
+		for _, at := range kept {
+			v.Kept = append(v.Kept, diag.Visible(at))
+		}
+		for _, at := range slices.Concat([]string{source}, kept) {
+			_, name, _ := cutLast(at, "@")
+			names = append(names, name)
+		}
 	}
 	switch {
 	case p == nil:
@@ -425,38 +499,42 @@ func (v *verification) sourceCommits(p *platformRepo, from *remote.Head) (c *git
 	case from == nil:
 		return unknown(exitUnknown, "a clone with more of its history has it",
 			"the commit that changed the index last is too far back to say where the tree comes from")
-	case by == nil:
-		return unknown(exitUnknown, "publish with 'zave publish', which says so in the commit",
+	case names[0] == "":
+		return unknown(exitUnknown,
+			"'zave publish' says so in its commits, and a squash merge may lose it: merge the commits as they are",
 			"the commit %.10s, which changed the index last, does not say where the tree comes from (Zave-Source)", from.Hash)
 	}
-	for i, name := range append([]string{by.commit}, by.kept...) {
-		one, err := p.repo.Resolve(name)
+	var out []*gitrepo.Commit
+	for i, name := range names {
+		c, err := p.repo.Resolve(name)
+		missing := len(name) != 40 || errors.Is(err, gitrepo.ErrNotFound) || errors.Is(err, gitrepo.ErrShallow)
 		switch {
-		case len(name) != 40 || errors.Is(err, gitrepo.ErrNotFound) || errors.Is(err, gitrepo.ErrShallow):
+		case missing && i > 0:
+			return unknown(exitUnknown,
+				"fetch the branch that it is on; once the two are merged, 'zave publish' leaves no such part",
+				"the commit %s, of whose specs parts were left, is not in this repository", diag.Visible(name))
+		case missing:
 			return unknown(exitUnknown, "fetch all of its history ('git fetch --unshallow'; 'fetch-depth: 0' in Actions, "+
 				"'GIT_DEPTH: 0' in GitLab CI), or look whether it is the right repository",
 				"the source commit %s is not in this repository", diag.Visible(name))
 		case err != nil:
-			return nil, nil, err
-		case i == 0:
-			c = one
-		default:
-			kept = append(kept, one)
+			return nil, err
 		}
+		out = append(out, c)
 	}
-	return c, kept, nil
+	return out, nil
 }
 
-// verifyTraces holds each object to the line of the spec that it names, in the source commit or one that parts were left
-// of. Without a commit, it has to name one.
-func verifyTraces(files []tree.File, v *verification, commit *gitrepo.Commit, kept []*gitrepo.Commit, p *platformRepo) error {
+// verifyTraces holds each object to the line of the spec that it names, in one of the source commits. Without any, it has
+// to name one.
+func verifyTraces(files []tree.File, v *verification, commits []*gitrepo.Commit, p *platformRepo) error {
 	lines := map[string]int{} // of each spec file, at the most; -1: it is not there
 	count := func(file string) (int, error) {
 		if n, known := lines[file]; known {
 			return n, nil
 		}
 		lines[file] = -1
-		for _, c := range append([]*gitrepo.Commit{commit}, kept...) {
+		for _, c := range commits {
 			n, err := lineCount(p.repo.FS(c, p.prefix), file)
 			if err != nil {
 				return 0, err
@@ -479,13 +557,14 @@ func verifyTraces(files []tree.File, v *verification, commit *gitrepo.Commit, ke
 				at, before := object.Origin, len(v.Findings)
 				if at.File == "" || at.Line == 0 {
 					v.find(untraceable, f.Path, "it does not say which line of which spec it comes from (%s)", label.Source)
-				} else if commit != nil {
+				} else if len(commits) > 0 {
 					n, err := count(at.File)
 					if err != nil {
 						return err
 					}
 					if n < int(at.Line) {
-						v.find(untraceable, f.Path, "it comes from %s, which is not there at %s", diag.Visible(at.Place()), commit.Short())
+						v.find(untraceable, f.Path, "it comes from %s, which is not there at %s",
+							diag.Visible(at.Place()), oneOf(commits))
 					}
 				}
 				if len(v.Findings) > before {
@@ -495,6 +574,15 @@ func verifyTraces(files []tree.File, v *verification, commit *gitrepo.Commit, ke
 		}
 	}
 	return nil
+}
+
+// oneOf names commits.
+func oneOf(commits []*gitrepo.Commit) string {
+	var names []string
+	for _, c := range commits {
+		names = append(names, c.Short())
+	}
+	return strings.Join(names, " or ")
 }
 
 // lineCount gives how many lines a file has; -1: there is none.
@@ -513,11 +601,9 @@ func lineCount(files fs.FS, name string) (int, error) {
 	return n, err
 }
 
-// verifyCompiled compiles the specs of the source commit and holds the index against what comes out.
-//
-// It may be left of other commits in part, where two publications did not know each other.
+// verifyCompiled compiles the specs of the source commits and holds the index against what comes out.
 func (a *app) verifyCompiled(
-	ctx context.Context, p *platformRepo, commit *gitrepo.Commit, kept []*gitrepo.Commit, index tree.Index, v *verification,
+	ctx context.Context, s *remote.Snapshot, p *platformRepo, commits []*gitrepo.Commit, index tree.Index, v *verification,
 ) error {
 	if v.Version != version {
 		v.Unproved = fmt.Sprintf("it was published by zave %s, and this is %s: whether the specs compile to it cannot be told",
@@ -525,8 +611,14 @@ func (a *app) verifyCompiled(
 		v.hint = "run the zave that published it"
 		return nil
 	}
-	var made []tree.Index // of the source, and of the commits that parts were left of
-	for _, c := range append([]*gitrepo.Commit{commit}, kept...) {
+	if other, err := otherVersion(ctx, s, commits[1:]); other != "" || err != nil {
+		v.Unproved = fmt.Sprintf("parts of it were published by zave %s, and this is %s: "+
+			"whether the specs compile to them cannot be told", diag.Visible(other), version)
+		v.hint = "once the specs are merged and published, all of it is by one zave"
+		return err
+	}
+	h := holder{v: v, commits: commits, said: map[string]bool{}}
+	for _, c := range commits {
 		in, err := a.one(ctx, p, revision{report.Side{Commit: c.Hash.String()}, pastVersion(p.repo.FS(c, p.prefix))})
 		if in == nil || in.result == nil {
 			if in != nil && errors.As(err, new(*problem)) {
@@ -535,32 +627,172 @@ func (a *app) verifyCompiled(
 			}
 			return err
 		}
-		made = append(made, in.result.Tree.Index(generatorName()))
+		h.made = append(h.made, in.result.Tree.Index(generatorName()))
 	}
-	said := map[string]bool{}
 	for _, f := range v.Findings {
-		said[f.Path] = true
+		h.said[f.Path] = true
 	}
-	hold := func(file, digest, says string) {
-		asMade := slices.ContainsFunc(made, func(x tree.Index) bool { e, _ := x.Find(file); return e.Digest == digest })
-		// Of several sources, a list names what each of them has.
-		if !asMade && !said[file] && (len(made) == 1 || path.Base(file) != layout.Kustomization) {
-			v.find(notCompiled, file, says, commit.Short())
+	if err := h.hold(index); err != nil {
+		return err
+	}
+	v.Proved = "specs"
+	return nil
+}
+
+// otherVersion gives the version of another zave that published from one of these commits; empty: as far as the history
+// goes, this one did.
+func otherVersion(ctx context.Context, s *remote.Snapshot, commits []*gitrepo.Commit) (other string, err error) {
+	if len(commits) == 0 {
+		return "", nil
+	}
+	history, err := s.History(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer history.Close()
+	for _, h := range history.Commits {
+		for _, p := range publications(h.Message) {
+			_, source, _ := cutLast(trailer(p, "Zave-Source"), "@")
+			ours := slices.ContainsFunc(commits, func(c *gitrepo.Commit) bool { return c.Hash.String() == source })
+			if by := trailer(p, "Zave-Version"); ours && by != version {
+				return cmp.Or(by, "of an unknown version"), nil
+			}
 		}
 	}
-	for _, e := range made[0].Files {
-		if _, ok := index.Find(e.Path); !ok {
-			hold(e.Path, "", "the specs at %s compile to it, and it was not published")
+	return "", nil
+}
+
+// holder holds an index against what several commits of the specs compile to.
+//
+// There is more than one where publications did not know each other: each then has left parts as the other had them. A
+// part is all that is of a tenant, on every cluster, or a shared file; it is of one of the commits as a whole. The lists
+// of shared directories are made anew for what there is.
+type holder struct {
+	v       *verification
+	commits []*gitrepo.Commit
+	made    []tree.Index
+	said    map[string]bool // files that something else is wrong with
+}
+
+func (h *holder) find(file, format string, args ...any) {
+	if !h.said[file] {
+		h.v.find(notCompiled, file, format, args...)
+	}
+}
+
+func (h *holder) hold(index tree.Index) error {
+	several := len(h.made) > 1
+	if several {
+		if err := h.holdLists(index); err != nil {
+			return err
+		}
+	}
+	type part map[string]string // digests by path
+	parts := func(x tree.Index) map[string]part {
+		out := map[string]part{}
+		for _, e := range x.Files {
+			name := e.Path
+			if _, tenant := layout.Owner(e.Path); tenant != "" {
+				name = tenant + "/"
+			} else if several && sharedList(e.Path) {
+				continue
+			}
+			if out[name] == nil {
+				out[name] = part{}
+			}
+			out[name][e.Path] = e.Digest
+		}
+		return out
+	}
+	stands, names := parts(index), map[string]bool{}
+	var compiled []map[string]part // by commit
+	for _, x := range h.made {
+		compiled = append(compiled, parts(x))
+	}
+	for _, side := range append(compiled, stands) {
+		for name := range side {
+			names[name] = true
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		is, nearest, least := stands[name], 0, []string(nil)
+		for i, side := range compiled {
+			if d := differing(is, side[name]); i == 0 || len(d) < len(least) {
+				nearest, least = i, d
+			}
+		}
+		for _, file := range least {
+			digest, there := is[file]
+			at := h.commits[nearest].Short()
+			other := slices.IndexFunc(compiled, func(side map[string]part) bool { return side[name][file] == digest })
+			switch known := slices.ContainsFunc(compiled, func(side map[string]part) bool { return side[name][file] != "" }); {
+			case !there:
+				h.find(file, "the specs at %s compile to it, and it was not published", at)
+			case other >= 0:
+				h.find(file, "it is what the specs at %s compile to, and the rest of the tenant %s is of those at %s: "+
+					"a tenant is of one commit", h.commits[other].Short(), strings.TrimSuffix(name, "/"), at)
+			case known:
+				h.find(file, "it is not what the specs at %s compile to", oneOf(h.commits))
+			default:
+				h.find(file, "the specs at %s do not compile to it", oneOf(h.commits))
+			}
+		}
+	}
+	return nil
+}
+
+// differing gives the files that are not the same in two parts, sorted.
+func differing(a, b map[string]string) []string {
+	var out []string
+	for file, digest := range a {
+		if b[file] != digest {
+			out = append(out, file)
+		}
+	}
+	for file := range b {
+		if a[file] == "" {
+			out = append(out, file)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// sharedList tells whether a file lists a directory that is no single tenant's.
+func sharedList(file string) bool {
+	_, tenant := layout.Owner(file)
+	return tenant == "" && path.Base(file) == layout.Kustomization
+}
+
+// holdLists holds the lists of shared directories against what the index has there.
+func (h *holder) holdLists(index tree.Index) error {
+	var listed []string
+	for _, e := range index.Files {
+		if !sharedList(e.Path) {
+			listed = append(listed, e.Path)
+		}
+	}
+	none, err := tree.New(nil)
+	if err != nil {
+		return err
+	}
+	complete, err := layout.Complete(none, listed)
+	if err != nil {
+		return err
+	}
+	want := complete.Index(generatorName())
+	for _, e := range want.Files {
+		if is, ok := index.Find(e.Path); !ok {
+			h.find(e.Path, "it is to list what is in its directory, and it was not published")
+		} else if is.Digest != e.Digest {
+			h.find(e.Path, "it does not list exactly what is in its directory")
 		}
 	}
 	for _, e := range index.Files {
-		if _, ok := made[0].Find(e.Path); ok {
-			hold(e.Path, e.Digest, "it is not what the specs at %s compile to")
-		} else {
-			hold(e.Path, e.Digest, "the specs at %s do not compile to it")
+		if _, ok := want.Find(e.Path); !ok && sharedList(e.Path) {
+			h.find(e.Path, "there is nothing in its directory that it could list")
 		}
 	}
-	v.Proved = "specs"
 	return nil
 }
 
@@ -620,6 +852,9 @@ func (v *verification) text() string {
 	if v.Source != "" {
 		fmt.Fprintf(&b, "published from %s by zave %s\n", v.Source, cmp.Or(v.Version, "of an unknown version"))
 	}
+	for _, kept := range v.Kept {
+		fmt.Fprintf(&b, "parts of it were left as they were published from %s\n", kept)
+	}
 	for _, f := range v.Findings {
 		name := diag.Visible(f.Path)
 		if f.Object != "" {
@@ -632,6 +867,9 @@ func (v *verification) text() string {
 	}
 	switch {
 	case len(v.Findings) > 0:
+	case v.Proved == "specs" && len(v.Kept) > 0:
+		b.WriteString("proved: the index is complete, every digest is right, and each tenant and shared file is exactly what " +
+			"the specs of one of these commits compile to\n")
 	case v.Proved == "specs":
 		b.WriteString("proved: the index is complete, every digest is right, and the specs compile to exactly this\n")
 	default:

@@ -170,8 +170,11 @@ func (g *gitlabRequests) find(ctx context.Context, source, target string) (*requ
 }
 
 func (g *gitlabRequests) open(ctx context.Context, r Review) (string, error) {
+	// What is squashed has the title alone for a message, by default. Where the project demands it, it is done all the same:
+	// https://docs.gitlab.com/user/project/merge_requests/squash_and_merge/
+	squash := false
 	m, resp, err := g.client.MergeRequests.CreateMergeRequest(g.project, &gitlab.CreateMergeRequestOptions{
-		Title: &r.Title, Description: &r.Body, SourceBranch: &r.Source, TargetBranch: &r.Target,
+		Title: &r.Title, Description: &r.Body, SourceBranch: &r.Source, TargetBranch: &r.Target, Squash: &squash,
 	}, gitlab.WithContext(ctx))
 	if err != nil {
 		f := asFailure(gitlabFailure("open a merge request in", resp, err))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -51,6 +52,7 @@ func (s *stand) serve(_ int, w http.ResponseWriter, r *http.Request) {
 			source, target, body = text("source_branch"), text("target_branch"), text("description")
 		}
 		s.all = append(s.all, s.request(len(s.all)+1, source, target, text("title"), body, "acme/platform"))
+		s.all[len(s.all)-1]["squash"] = in["squash"]
 		w.WriteHeader(http.StatusCreated)
 		reply(w, s.all[len(s.all)-1])
 	default:
@@ -105,6 +107,17 @@ func TestPropose(t *testing.T) {
 	}
 }
 
+// TestProposeSquash has a merge request keep its commits, whose messages say where they come from.
+func TestProposeSquash(t *testing.T) {
+	s, target := newStand(t, GitLab)
+	if _, err := Propose(t.Context(), target, Review{"review", "main", "new", "text"}, quick()); err != nil {
+		t.Fatal(err)
+	}
+	if squash, ok := s.all[2]["squash"].(bool); !ok || squash {
+		t.Errorf("got %v", s.all[2])
+	}
+}
+
 // TestProposeDraft leaves a merge request a draft.
 func TestProposeDraft(t *testing.T) {
 	s, target := newStand(t, GitLab)
@@ -117,6 +130,24 @@ func TestProposeDraft(t *testing.T) {
 	}
 	if s.all[2]["title"] != "Draft: new" {
 		t.Errorf("got %v", s.all[2])
+	}
+}
+
+// TestProposeBelow asks a GitLab that is below a path of its host for a project by its own path.
+func TestProposeBelow(t *testing.T) {
+	s, target := newStand(t, GitLab)
+	var asked []string
+	s.before = func(w http.ResponseWriter, r *http.Request) bool {
+		asked = append(asked, r.Method+" "+r.URL.EscapedPath())
+		return false
+	}
+	target.API, target.Project = target.API+"/gitlab/api/v4", "group/platform-gitops"
+	if _, err := Propose(t.Context(), target, Review{"review", "main", "new", "text"}, quick()); err != nil {
+		t.Error(err)
+	}
+	const at = "/gitlab/api/v4/projects/group%2Fplatform-gitops/merge_requests"
+	if want := []string{"GET " + at, "POST " + at}; !slices.Equal(asked, want) {
+		t.Errorf("got %q, want %q", asked, want)
 	}
 }
 

@@ -366,7 +366,7 @@ func TestPublish(t *testing.T) {
 					}
 				}
 				again := mustFetch(t, r, "main")
-				changes, err := again.LastChange(t.Context(), []string{"README.md", "tenants/a/x.yaml", "tenants/b/x.yaml"})
+				changes, err := again.LastChange(t.Context(), []string{"README.md", "tenants/a/x.yaml", "tenants/b/x.yaml", "never"})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -374,6 +374,9 @@ func TestPublish(t *testing.T) {
 					if changes[name] == nil || changes[name].Hash != want {
 						t.Errorf("%s was last changed by %+v, want %s", name, changes[name], want)
 					}
+				}
+				if c, ok := changes["never"]; ok {
+					t.Errorf("what was never there was last changed by %+v", c)
 				}
 			})
 		}

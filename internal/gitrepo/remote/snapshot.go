@@ -448,8 +448,8 @@ func (s *Snapshot) deeper(ctx context.Context, depth int) (*Snapshot, error) {
 	return past, nil
 }
 
-// LastChange finds, for each of the paths, the commit that made it what it is, among the latest ones of the branch. A
-// path that none of them changed is not in the result.
+// LastChange finds, for each of the paths, the commit that made it what it is, among the latest ones of the branch: where
+// nothing is there, the one that removed it. A path that none of them changed is not in the result.
 func (s *Snapshot) LastChange(ctx context.Context, paths []string) (map[string]*Head, error) {
 	const depth = 100
 	past := s
@@ -502,7 +502,10 @@ func (s *Snapshot) lastChange(name string, depth int) (*Head, error) {
 				break
 			}
 		}
-		if next == nil {
+		switch {
+		case next == nil && len(at.Parents) == 0 && want == (entry{}): // it was never there
+			return nil, nil
+		case next == nil:
 			return at, nil
 		}
 		at = next
