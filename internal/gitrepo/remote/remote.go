@@ -154,7 +154,7 @@ func (r *Remote) Push(ctx context.Context, branch string, old Hash, c *Commit) e
 		return err
 	case failed != nil:
 		return fail(ErrUnclear, "try again: what has arrived is found and not sent twice",
-			"the connection to %s broke while the commit was sent, and it is not known whether it arrived", r)
+			"the push to %s broke off, and it is not known whether the commit arrived", r)
 	case t.of[branch] == c.Hash:
 		return nil
 	case t.of[branch] != old:
