@@ -382,7 +382,11 @@ func TestPublishers(t *testing.T) {
 	if out := p.run(t, "git", "-C", gitops, "fsck", "--strict", "--no-dangling"); out != "" {
 		t.Errorf("git fsck: %s", out)
 	}
-	p.run(t, "zave", "publish", "--repo", gitops)
+	for i, p := range clones { // nobody has anything new, and nobody takes back what the others published
+		if out := p.run(t, "zave", "publish", "--repo", gitops); p.run(t, "git", "-C", gitops, "rev-parse", "main") != all[0] {
+			t.Errorf("publisher %d has published something again: %s", i, out)
+		}
+	}
 	if _, err := os.Stat(filepath.Join(gitops, "refs", "heads", "main.lock")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a lock stayed: %v", err)
 	}

@@ -166,7 +166,8 @@ func (w *wire) fetch(ctx context.Context, branch string, depth int) (s *Snapshot
 		tip, err = t.tip(w.at, branch)
 		return []Hash{tip}, err
 	})
-	if errors.Is(err, ErrRaced) { // nobody was first where the branch has not moved: the commit is damaged there, or not on each server yet
+	if errors.Is(err, ErrRaced) {
+		// Nobody was first where the branch has not moved: the commit is damaged there, or not on each of its servers yet.
 		if t, e := w.tips(ctx, branch); e == nil && t.of[branch] == tip {
 			err = fail(ErrInterrupted, "try again; if it stays so, 'git fsck' in the repository there says what is wrong",
 				"%s says that its branch %s is at %s, and does not give that commit", w.at.text, branch, tip)
