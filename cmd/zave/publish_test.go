@@ -503,12 +503,12 @@ func TestCutPublish(t *testing.T) {
 		{"once, in the middle", half, 1, false, 0, whole},
 		{"once, before the last byte", most, 1, false, 0, whole},
 		{"once, while the server is at work", all, 1, false, 0, whole},
-		{"once, before the answer", done, 1, false, 0, whole},
+		{"once, before the answer", done, 1, false, 0, "^published "},
 		{"for good, in the middle", half, 1, true, 2, open},
 		{"for good, before the answer", done, 1, true, 2, open},
 		{"at each push, in the middle", half, always, false, 2, broke},
 		{"at each push, before the last byte", most, always, false, 2, broke},
-		{"at each push, before the answer", done, always, false, 0, whole},
+		{"at each push, before the answer", done, always, false, 0, "^published "},
 	} {
 		p.at++
 		p.commit(t, "blog", 4000+i)

@@ -123,7 +123,8 @@ func (t tips) tip(at address, branch string) (Hash, error) {
 	return Hash{}, fail(ErrNoBranch, hint, "%s has no branch %s", at.text, branch)
 }
 
-// Fetch reads the commit that a branch is at; see Head for the errors. Close what it gives.
+// Fetch reads the commit that a branch is at; see Head for the errors. It is ErrRaced where the branch moves meanwhile, and
+// ErrInterrupted where the server does not give the commit that it names: fetch again. Close what it gives.
 func (r *Remote) Fetch(ctx context.Context, branch string) (*Snapshot, error) {
 	if err := checkBranch(branch); err != nil {
 		return nil, err
