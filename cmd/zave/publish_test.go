@@ -1,49 +1,233 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
+	"crypto/ed25519"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/cgi"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/agent"
+	"golang.org/x/crypto/ssh/knownhosts"
 )
 
-// githttp serves the script's directory by git http-backend, to who says the password, at $GIT_URL: githttp PASSWORD.
-func githttp(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: githttp PASSWORD")
-	}
+// gitBackend serves a directory by git http-backend, to who says the password.
+func gitBackend(root, password string) (http.Handler, error) {
 	out, err := exec.Command("git", "--exec-path").Output()
-	ts.Check(err)
 	backend := &cgi.Handler{
 		Path: filepath.Join(strings.TrimSpace(string(out)), "git-http-backend"),
 		Env: []string{
-			"GIT_PROJECT_ROOT=" + ts.Getenv("WORK"), "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=zave", "GIT_CONFIG_COUNT=1",
+			"GIT_PROJECT_ROOT=" + root, "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=zave", "GIT_CONFIG_COUNT=1",
 			"GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*",
 		},
 		Stderr: io.Discard,
 	}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, password, _ := r.BasicAuth(); password != args[0] {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, given, _ := r.BasicAuth(); given != password {
 			w.Header().Set("WWW-Authenticate", `Basic realm="git"`)
 			http.Error(w, "no", http.StatusUnauthorized)
 			return
 		}
+		body, err := io.ReadAll(r.Body) // the backend would wait forever for the rest of a request that was cut off
+		if err != nil {
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
 		backend.ServeHTTP(w, r)
-	}))
+	}), err
+}
+
+// githttp serves the script's directory over HTTP, to who says the password, at $GIT_URL: githttp PASSWORD [FILE]. With a
+// file, it says what it has, and then answers with the file instead of giving or taking it.
+func githttp(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("usage: githttp PASSWORD [FILE]")
+	}
+	backend, err := gitBackend(ts.Getenv("WORK"), args[0])
+	ts.Check(err)
+	handler := backend
+	if len(args) == 2 {
+		answer := ts.ReadFile(args[1])
+		handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPost {
+				io.WriteString(w, answer)
+				return
+			}
+			backend.ServeHTTP(w, r)
+		})
+	}
+	server := httptest.NewServer(handler)
 	ts.Defer(server.Close)
 	ts.Setenv("GIT_URL", server.URL)
+}
+
+// webpage answers every request with a file, at $WEB_URL: webpage TYPE FILE.
+func webpage(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: webpage TYPE FILE")
+	}
+	page := ts.ReadFile(args[1])
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", args[0])
+		io.WriteString(w, page)
+	}))
+	ts.Defer(server.Close)
+	ts.Setenv("WEB_URL", server.URL)
+}
+
+// gitssh serves the script's directory over ssh, to who has one of the keys, at $SSH_URL, and writes the file known_hosts:
+// gitssh PUBLIC-KEY-FILE...
+func gitssh(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: gitssh PUBLIC-KEY-FILE...")
+	}
+	allowed := map[string]bool{}
+	for _, name := range args {
+		key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(ts.ReadFile(name)))
+		ts.Check(err)
+		allowed[string(key.Marshal())] = true
+	}
+	config := &ssh.ServerConfig{PublicKeyCallback: func(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
+		if !allowed[string(key.Marshal())] {
+			return nil, errors.New("unknown key")
+		}
+		return nil, nil
+	}}
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	ts.Check(err)
+	host, err := ssh.NewSignerFromKey(private)
+	ts.Check(err)
+	config.AddHostKey(host)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Defer(func() { listener.Close() })
+	go func() {
+		for {
+			c, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go serveSSH(c, config)
+		}
+	}()
+	at := listener.Addr().String()
+	ts.Setenv("SSH_URL", "ssh://git@"+at+ts.Getenv("WORK"))
+	line := knownhosts.Line([]string{at}, host.PublicKey()) + "\n"
+	ts.Check(os.WriteFile(filepath.Join(ts.Getenv("WORK"), "known_hosts"), []byte(line), 0o666))
+}
+
+// serveSSH runs what the client asks for in a shell.
+func serveSSH(c net.Conn, config *ssh.ServerConfig) {
+	defer c.Close()
+	_, channels, requests, err := ssh.NewServerConn(c, config)
+	if err != nil {
+		return
+	}
+	go ssh.DiscardRequests(requests)
+	for asked := range channels {
+		session, requests, err := asked.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer session.Close()
+			for r := range requests {
+				var command struct{ Line string }
+				exec := r.Type == "exec" && ssh.Unmarshal(r.Payload, &command) == nil
+				r.Reply(exec, nil)
+				if exec {
+					status := struct{ Status uint32 }{shell(session, command.Line)}
+					session.SendRequest("exit-status", false, ssh.Marshal(status))
+					return
+				}
+			}
+		}()
+	}
+}
+
+// shell does not wait for the end of the input: the client waits for the end of the program.
+func shell(session ssh.Channel, line string) (status uint32) {
+	cmd := exec.Command("sh", "-c", line)
+	cmd.Stdout, cmd.Stderr = session, session.Stderr()
+	in, err := cmd.StdinPipe()
+	if err != nil || cmd.Start() != nil {
+		return 1
+	}
+	go func() {
+		io.Copy(in, session)
+		in.Close()
+	}()
+	if cmd.Wait() != nil {
+		return 1
+	}
+	return 0
+}
+
+// sshagent starts an ssh-agent, at $SSH_AUTH_SOCK, with a key that it may need a passphrase for: sshagent KEY [PASSPHRASE].
+func sshagent(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("usage: sshagent KEY [PASSPHRASE]")
+	}
+	data := []byte(ts.ReadFile(args[0]))
+	key, err := ssh.ParseRawPrivateKey(data)
+	if len(args) == 2 {
+		key, err = ssh.ParseRawPrivateKeyWithPassphrase(data, []byte(args[1]))
+	}
+	ts.Check(err)
+	socket := filepath.Join(shortDir(ts), "agent")
+	cmd := exec.Command("ssh-agent", "-D", "-a", socket)
+	ts.Check(cmd.Start())
+	ts.Defer(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	conn, err := net.Dial("unix", socket)
+	for range 100 {
+		if err == nil {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+		conn, err = net.Dial("unix", socket)
+	}
+	ts.Check(err)
+	defer conn.Close()
+	ts.Check(agent.NewClient(conn).Add(agent.AddedKey{PrivateKey: key}))
+	ts.Setenv("SSH_AUTH_SOCK", socket)
+}
+
+// gnupg makes an empty $GNUPGHOME.
+func gnupg(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: gnupg")
+	}
+	home := shortDir(ts)
+	ts.Setenv("GNUPGHOME", home)
+	ts.Defer(func() { exec.Command("gpgconf", "--homedir", home, "--kill", "all").Run() })
+}
+
+// shortDir is a directory for sockets, whose paths cannot be long.
+func shortDir(ts *testscript.TestScript) string {
+	dir, err := os.MkdirTemp("", "zave")
+	ts.Check(err)
+	ts.Defer(func() { os.RemoveAll(dir) })
+	return dir
 }
 
 // publishers are clones of one repository of specs, with these tenants, and the repository that they publish to, which
@@ -144,6 +328,8 @@ func TestPublishers(t *testing.T) {
 	tenants := []string{"alpha", "beta", "gamma", "delta", "epsilon"}
 	clones, gitops := publishers(t, 8, tenants...)
 	const rounds = 3
+	var pushed sync.Map // commits, by the beginning of their name
+	says := regexp.MustCompile(`(?m)^published ([0-9a-f]{10}) to main of `)
 	for round := range rounds {
 		want := map[string]string{}
 		for i, p := range clones {
@@ -158,6 +344,9 @@ func TestPublishers(t *testing.T) {
 				for range 10 {
 					out, err := p.command("zave", "publish", "--repo", gitops).CombinedOutput()
 					if err == nil {
+						if m := says.FindSubmatch(out); m != nil {
+							pushed.Store(string(m[1]), i)
+						}
 						return
 					}
 					if !bytes.Contains(out, []byte("somebody else was first 5 times over")) {
@@ -177,13 +366,27 @@ func TestPublishers(t *testing.T) {
 		}
 	}
 	p := clones[0]
+	all := strings.Fields(p.run(t, "git", "-C", gitops, "rev-list", "main"))
+	for _, commit := range all {
+		if _, said := pushed.LoadAndDelete(commit[:10]); !said && commit != all[len(all)-1] {
+			t.Errorf("nobody said that the commit %s was published", commit)
+		}
+	}
+	pushed.Range(func(commit, who any) bool {
+		t.Errorf("the commit %s of publisher %d is lost", commit, who)
+		return true
+	})
 	if merges := p.run(t, "git", "-C", gitops, "rev-list", "--merges", "main"); merges != "" {
 		t.Errorf("the history is not linear: %s", merges)
 	}
 	if out := p.run(t, "git", "-C", gitops, "fsck", "--strict", "--no-dangling"); out != "" {
 		t.Errorf("git fsck: %s", out)
 	}
-	p.run(t, "zave", "publish", "--repo", gitops)
+	for i, p := range clones { // nobody has anything new, and nobody takes back what the others published
+		if out := p.run(t, "zave", "publish", "--repo", gitops); p.run(t, "git", "-C", gitops, "rev-parse", "main") != all[0] {
+			t.Errorf("publisher %d has published something again: %s", i, out)
+		}
+	}
 	if _, err := os.Stat(filepath.Join(gitops, "refs", "heads", "main.lock")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a lock stayed: %v", err)
 	}
@@ -223,5 +426,141 @@ func TestInterruptedPublish(t *testing.T) {
 	}
 	if out := p.run(t, "git", "-C", gitops, "fsck", "--strict", "--no-dangling"); out != "" {
 		t.Errorf("git fsck: %s", out)
+	}
+}
+
+// cable carries requests to a server, and breaks at pushes.
+type cable struct {
+	server string
+	passes func(size int64) int64 // how many bytes of a push get through; more than it has: and the answer does not
+	breaks atomic.Int64           // at how many pushes
+	gone   bool                   // and nothing gets through afterwards
+	broken atomic.Bool
+}
+
+func (c *cable) carry(client net.Conn) {
+	defer client.Close()
+	var head bytes.Buffer
+	r, err := http.ReadRequest(bufio.NewReader(io.TeeReader(client, &head)))
+	if err != nil || c.gone && c.broken.Load() {
+		return
+	}
+	size := int64(bytes.Index(head.Bytes(), []byte("\r\n\r\n"))+4) + r.ContentLength
+	request := io.MultiReader(&head, client)
+	server, err := net.Dial("tcp", c.server)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	if push := r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/git-receive-pack"); !push || c.breaks.Add(-1) < 0 {
+		go io.Copy(server, request)
+		io.Copy(client, server)
+		return
+	}
+	c.broken.Store(true)
+	passes := c.passes(size)
+	io.CopyN(server, request, min(passes, size))
+	if passes > size {
+		server.Read(make([]byte, 1)) // the server is done
+	}
+}
+
+// TestCutPublish breaks the connection in the middle of a push: the branch has all of the commit or nothing of it, what is
+// said is true, and the next publish leaves the branch as build writes the tree, with no commit more than one.
+func TestCutPublish(t *testing.T) {
+	t.Parallel()
+	const (
+		whole  = "^published [0-9a-f]{10} to main of |^main of .* is up to date "
+		broke  = `^zave: the push to \S+/gitops\.git broke off, and the branch main is as it was: it ended the connection in the middle of its answer\n`
+		open   = `^zave: the push to \S+/gitops\.git broke off, and it is not known whether the commit arrived\n`
+		always = 1000
+	)
+	byte0 := func(int64) int64 { return 0 }
+	head := func(int64) int64 { return 60 }
+	half := func(size int64) int64 { return size / 2 }
+	most := func(size int64) int64 { return size - 1 }
+	all := func(size int64) int64 { return size }
+	done := func(size int64) int64 { return size + 1 }
+	clones, gitops := publishers(t, 1)
+	p := clones[0]
+	p.run(t, "git", "-C", gitops, "config", "http.receivepack", "true")
+	backend, err := gitBackend(filepath.Dir(gitops), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(backend)
+	defer server.Close()
+	for i, c := range []struct {
+		name   string
+		passes func(int64) int64
+		breaks int64
+		gone   bool
+		exit   int
+		says   string
+	}{
+		{"once, at once", byte0, 1, false, 0, whole},
+		{"once, in the head of the request", head, 1, false, 0, whole},
+		{"once, in the middle", half, 1, false, 0, whole},
+		{"once, before the last byte", most, 1, false, 0, whole},
+		{"once, while the server is at work", all, 1, false, 0, whole},
+		{"once, before the answer", done, 1, false, 0, "^published "},
+		{"for good, in the middle", half, 1, true, 2, open},
+		{"for good, before the answer", done, 1, true, 2, open},
+		{"at each push, in the middle", half, always, false, 2, broke},
+		{"at each push, before the last byte", most, always, false, 2, broke},
+		{"at each push, before the answer", done, always, false, 0, "^published "},
+	} {
+		p.at++
+		p.commit(t, "blog", 4000+i)
+		before := p.run(t, "git", "-C", gitops, "rev-parse", "main")
+		line := &cable{server: server.Listener.Addr().String(), passes: c.passes, gone: c.gone}
+		line.breaks.Store(c.breaks)
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			for {
+				client, err := listener.Accept()
+				if err != nil {
+					return
+				}
+				go line.carry(client)
+			}
+		}()
+		cmd := p.command("zave", "publish", "--repo", "http://"+listener.Addr().String()+"/gitops.git")
+		out, err := cmd.CombinedOutput()
+		listener.Close()
+		if !line.broken.Load() {
+			t.Errorf("%s: nothing broke", c.name)
+		}
+		lines := 1
+		if c.exit != 0 {
+			lines = 2 // a sentence and a hint
+		}
+		if cmd.ProcessState.ExitCode() != c.exit || !regexp.MustCompile(c.says).Match(out) || bytes.Count(out, []byte("\n")) != lines {
+			t.Errorf("%s: %v\n%s", c.name, err, out)
+		}
+		want := "0"
+		if c.exit == 0 || c.says == open && c.passes(1) > 1 {
+			want = "1"
+		}
+		if n := p.run(t, "git", "-C", gitops, "rev-list", "--count", before+"..main"); n != want {
+			t.Errorf("%s: the branch has %s new commits, want %s\n%s", c.name, n, want, out)
+		}
+		if out := p.run(t, "git", "-C", gitops, "fsck", "--strict", "--no-dangling"); out != "" {
+			t.Errorf("%s: git fsck: %s", c.name, out)
+		}
+		p.run(t, "zave", "publish", "--repo", server.URL+"/gitops.git")
+		if n := p.run(t, "git", "-C", gitops, "rev-list", "--count", before+"..main"); n != "1" {
+			t.Errorf("%s: after the next publish, the branch has %s new commits", c.name, n)
+		}
+		tree, clone := filepath.Join(t.TempDir(), "tree"), filepath.Join(t.TempDir(), "clone")
+		p.run(t, "zave", "build", "-q", "-o", tree)
+		p.run(t, "git", "clone", "-q", gitops, clone)
+		p.run(t, "diff", "-r", "--exclude=.git", clone, tree)
+		if got, want := p.published(t, "blog"), fmt.Sprint(4000+i); got != want {
+			t.Errorf("%s: port %s, want %s", c.name, got, want)
+		}
 	}
 }

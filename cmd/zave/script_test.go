@@ -38,8 +38,12 @@ func commands(more map[string]func(*testscript.TestScript, bool, []string)) map[
 		"env-from":  envFrom,
 		"forge":     forge,
 		"githttp":   githttp,
+		"gitssh":    gitssh,
+		"gnupg":     gnupg,
 		"large":     large,
 		"snap":      snap,
+		"sshagent":  sshagent,
+		"webpage":   webpage,
 	}
 	maps.Copy(all, more)
 	return all

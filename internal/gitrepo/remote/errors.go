@@ -11,6 +11,9 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/go-git/go-git/v5/plumbing/format/packfile"
+	"github.com/go-git/go-git/v5/plumbing/format/pktline"
+
 	"github.com/zavestudios/zave/internal/diag"
 	"github.com/zavestudios/zave/internal/gitrepo"
 )
@@ -26,7 +29,7 @@ var (
 	ErrEmpty       = errors.New("the repository has no commits")                  // and so no branch
 	ErrRaced       = errors.New("somebody else changed the branch first")         // fetch, and apply the change anew
 	ErrDeclined    = errors.New("the remote declined the change")                 // a protected branch, a hook, no rights
-	ErrInterrupted = errors.New("the connection broke while a change was sent")   // the branch has not changed so far
+	ErrInterrupted = errors.New("the exchange broke off")                         // the branch has not changed so far; try again
 	ErrUnclear     = errors.New("it is not known whether the change has arrived") // Landed tells, later
 	ErrCorrupt     = errors.New("the repository is damaged")
 	ErrDiskFull    = errors.New("no space left on the device")
@@ -52,6 +55,7 @@ func explain(err error, at string) error {
 		authority x509.UnknownAuthorityError
 		invalid   x509.CertificateInvalidError
 		hostname  x509.HostnameError
+		pack      *packfile.Error
 	)
 	switch {
 	case err == nil:
@@ -60,6 +64,8 @@ func explain(err error, at string) error {
 		return unwrapOurs(err)
 	case errors.Is(err, context.Canceled):
 		return err
+	case errors.Is(err, pktline.ErrInvalidPktLen):
+		return notGit(at, "does not answer")
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return fail(ErrDiskFull, noSpace, "there is no space left for what %s sends", at)
 	case errors.As(err, &authority):
@@ -80,9 +86,18 @@ func explain(err error, at string) error {
 		errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed):
 		return fail(ErrUnreachable, "try again; if it stays so, look at the network, the proxy and the server",
 			"%s ended the connection in the middle of its answer", at)
+	case errors.As(err, &pack), errors.Is(err, packfile.ErrMalformedPackFile):
+		return fail(ErrCorrupt, "try again; if it stays so, 'git fsck' in the repository there says what is wrong",
+			"%s sends objects that cannot be read: %s", at, diag.Visible(rootOf(err)))
 	}
 	return fail(ErrUnreachable, "try again; if it stays so, look at the network, the proxy and the server",
 		"%s cannot be used: %s", at, diag.Visible(rootOf(err)))
+}
+
+// notGit is what to say of an answer in another language, most often a page of a proxy that wants a login.
+func notGit(at, answers string) error {
+	return fail(ErrNoRepo, "the address has to be a repository's, as 'git clone' takes it, with no proxy before it that answers for it",
+		"%s %s as a git server does", at, answers)
 }
 
 func isTimeout(err error) bool {

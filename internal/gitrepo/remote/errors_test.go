@@ -177,16 +177,21 @@ func TestRefused(t *testing.T) {
 	unknown := filepath.Join(s.dir, "unknown")
 	changed := filepath.Join(s.dir, "changed")
 	mixed := filepath.Join(s.dir, "mixed")
+	public := filepath.Join(s.dir, "public")
 	stranger := serveSSH(t)
 	writeFiles(t, s.dir, map[string]string{
 		"unknown": "", "changed": knownhosts.Line([]string{s.addr}, stranger.hostKey.PublicKey()) + "\n", "mixed": "what is this\n",
+		"public": string(ssh.MarshalAuthorizedKey(s.hostKey.PublicKey())),
 	})
 	sentence(t, head(at, with(func(o *Options) { o.Environ = []string{"SSH_KNOWN_HOSTS=" + unknown} })), ErrHostKey, s.addr, "ssh-keyscan -p ")
 	sentence(t, head(at, with(func(o *Options) { o.Environ = []string{"SSH_KNOWN_HOSTS=" + changed} })), ErrHostKey, "standing in",
 		ssh.FingerprintSHA256(s.hostKey.PublicKey()), changed)
-	sentence(t, head(at, with(func(o *Options) { o.Environ = []string{"SSH_KNOWN_HOSTS=" + mixed} })), ErrHostKey, "cannot be read")
-	sentence(t, head(at, with(func(o *Options) { o.KeyFile = filepath.Join(stranger.dir, "user") })), ErrCredentials, "none of the keys for the user git")
-	sentence(t, head(at, with(func(o *Options) { o.KeyFile = filepath.Join(s.dir, "none") })), ErrCredentials, "not there")
+	sentence(t, head(at, with(func(o *Options) { o.Environ = []string{"SSH_KNOWN_HOSTS=" + mixed} })), ErrHostKey, "cannot be read", "mend the line")
+	sentence(t, head(at, with(func(o *Options) { o.Environ = []string{"SSH_KNOWN_HOSTS=" + filepath.Join(s.dir, "none")} })), ErrHostKey,
+		"cannot be read: no such file")
+	sentence(t, head(at, with(func(o *Options) { o.KeyFile = filepath.Join(stranger.dir, "user") })), ErrCredentials, "does not accept the key in "+stranger.dir, "for the user git")
+	sentence(t, head(at, with(func(o *Options) { o.KeyFile = filepath.Join(s.dir, "none") })), ErrCredentials, "no such file")
+	sentence(t, head(at, with(func(o *Options) { o.KeyFile = public })), ErrCredentials, "has a public key", "without .pub")
 	sentence(t, head(at, with(func(o *Options) { o.KeyFile = changed })), ErrCredentials, "no private key")
 	sentence(t, head(at, with(func(o *Options) { o.KeyFile = "" })), ErrCredentials, "ssh-add")
 
@@ -243,12 +248,12 @@ func TestRefused(t *testing.T) {
 		kind  error
 		parts []string
 	}{
-		{"page", ErrNoRepo, []string{"as a git server does"}},
+		{"page", ErrNoRepo, []string{"answers with text/html, and not as a git server does", "proxy"}},
 		{"sent", ErrUnreachable, []string{"sends on to https://elsewhere.invalid/x,"}},
 		{"loop", ErrUnreachable, []string{"sends on to"}},
 		{"sick", ErrUnreachable, []string{"status 503", "***"}},
 		{"not", ErrCredentials, []string{": Permission denied"}},
-		{"other", ErrNoRepo, []string{"as a git server does"}},
+		{"other", ErrNoRepo, []string{"does not answer as a git server does"}},
 		{"cut", ErrUnreachable, []string{"in the middle of its answer"}},
 	} {
 		sentence(t, head(server.URL+"/"+test.at, Options{Environ: token}), test.kind, test.parts...)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net"
 	"net/http"
 	"net/url"
@@ -78,8 +79,11 @@ func (h *smartHTTP) start(ctx context.Context, service string) (exchange, error)
 	x.bodies = append(x.bodies, res.Body)
 	if got := res.Header.Get("Content-Type"); got != "application/x-"+service+"-advertisement" {
 		x.Close()
-		return nil, fail(ErrNoRepo, "the address has to be a repository's, as 'git clone' takes it",
-			"%s does not answer as a git server does", h.at.text)
+		answers := "does not answer"
+		if kind, _, err := mime.ParseMediaType(got); err == nil {
+			answers = "answers with " + diag.Visible(kind) + ", and not"
+		}
+		return nil, notGit(h.at.text, answers)
 	}
 	return x, nil
 }

@@ -123,7 +123,8 @@ func (t tips) tip(at address, branch string) (Hash, error) {
 	return Hash{}, fail(ErrNoBranch, hint, "%s has no branch %s", at.text, branch)
 }
 
-// Fetch reads the commit that a branch is at; see Head for the errors. Close what it gives.
+// Fetch reads the commit that a branch is at; see Head for the errors. It is ErrRaced where the branch moves meanwhile, and
+// ErrInterrupted where the server does not give the commit that it names: fetch again. Close what it gives.
 func (r *Remote) Fetch(ctx context.Context, branch string) (*Snapshot, error) {
 	if err := checkBranch(branch); err != nil {
 		return nil, err
@@ -154,7 +155,7 @@ func (r *Remote) Push(ctx context.Context, branch string, old Hash, c *Commit) e
 		return err
 	case failed != nil:
 		return fail(ErrUnclear, "try again: what has arrived is found and not sent twice",
-			"the connection to %s broke while the commit was sent, and it is not known whether it arrived", r)
+			"the push to %s broke off, and it is not known whether the commit arrived", r)
 	case t.of[branch] == c.Hash:
 		return nil
 	case t.of[branch] != old:

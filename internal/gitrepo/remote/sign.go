@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,7 +46,8 @@ var ErrSignKey = errors.New("the key cannot sign")
 func (k SignKey) Signer() (Signer, error) {
 	data, err := os.ReadFile(k.File)
 	if err != nil {
-		return nil, fail(ErrSignKey, "look at the path", "the signing key %s cannot be read", k.File)
+		return nil, fail(ErrSignKey, "look at the path, and at who may read it", "the signing key %s cannot be read: %s", k.File,
+			diag.Visible(rootOf(err)))
 	}
 	if bytes.Contains(data, []byte("-----BEGIN PGP PRIVATE KEY BLOCK-----")) {
 		return k.openPGP(data)
@@ -138,12 +140,22 @@ func (s *agentSigner) Sign(commit []byte) (string, error) {
 		return "", fail(ErrSignKey, hint, "the agent for the signing key %s cannot be reached", s.key.File)
 	}
 	defer conn.Close()
+	client := agent.NewClient(conn)
+	has, err := client.List()
+	if err != nil {
+		return "", fail(ErrSignKey, hint, "the agent for the signing key %s does not say what keys it has: %s", s.key.File,
+			diag.Visible(err.Error()))
+	}
+	if !slices.ContainsFunc(has, func(k *agent.Key) bool { return bytes.Equal(k.Blob, s.public.Marshal()) }) {
+		return "", fail(ErrSignKey, "give it the key with 'ssh-add'; 'ssh-add -L' lists those that it has",
+			"the agent does not have the private key of the signing key %s", s.key.File)
+	}
 	var flags agent.SignatureFlags
 	if s.public.Type() == ssh.KeyAlgoRSA {
 		flags = agent.SignatureFlagRsaSha512
 	}
 	return sshSigner{s.public, func(data []byte) (*ssh.Signature, error) {
-		return agent.NewClient(conn).SignWithFlags(s.public, data, flags)
+		return client.SignWithFlags(s.public, data, flags)
 	}}.Sign(commit)
 }
 
@@ -162,7 +174,8 @@ func (k SignKey) openPGP(data []byte) (Signer, error) {
 	entity := ring[0]
 	key, ok := entity.SigningKey(k.When)
 	if !ok {
-		return nil, fail(ErrSignKey, "give one that is neither expired nor revoked", "the signing key %s has no part that may sign at that time", k.File)
+		return nil, fail(ErrSignKey, "give one that was made before then, and is neither expired nor revoked",
+			"the signing key %s has no part that may sign at the time of the commit, %s", k.File, k.When.UTC().Format(time.DateOnly))
 	}
 	if key.PrivateKey == nil || key.PrivateKey.Dummy() {
 		return nil, fail(ErrSignKey, "export it with its secret part", "the signing key %s lacks the secret part that signs", k.File)

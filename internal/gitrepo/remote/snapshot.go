@@ -118,6 +118,9 @@ func (s *Snapshot) object(t plumbing.ObjectType, h Hash) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	data, err := s.repo.Object(t, h)
+	if errors.Is(err, plumbing.ErrObjectNotFound) {
+		err = fmt.Errorf("the %s %s is missing", t, h)
+	}
 	if err != nil {
 		return nil, fail(ErrCorrupt, "'git fsck' in it says what is wrong, and another clone may have what is missing",
 			"%s is damaged: %s", s.at.text, err)

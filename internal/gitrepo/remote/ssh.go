@@ -175,6 +175,11 @@ func (s *secureShell) knownHosts() (ssh.HostKeyCallback, []string, error) {
 		return nil, nil, unknown()
 	}
 	db, err := knownhosts.NewDB(files...)
+	var unread *fs.PathError
+	if errors.As(err, &unread) {
+		return nil, nil, fail(ErrHostKey, "name files that are there in SSH_KNOWN_HOSTS", "the file of known hosts %s cannot be read: %s",
+			diag.Visible(unread.Path), diag.Visible(rootOf(err)))
+	}
 	if err != nil {
 		return nil, nil, fail(ErrHostKey, "mend the line, or name another file in SSH_KNOWN_HOSTS", "the known hosts cannot be read: %s",
 			diag.Visible(err.Error()))
@@ -226,7 +231,7 @@ func (s *secureShell) auth() (methods []ssh.AuthMethod, done func(), err error) 
 	}
 	if len(signers) == 0 {
 		done()
-		return nil, nil, fail(ErrCredentials, "start ssh-agent and 'ssh-add' a key, or name a file with a key that has no passphrase",
+		return nil, nil, fail(ErrCredentials, "start ssh-agent and 'ssh-add' a key, or name the file of a key that has no passphrase with --ssh-key",
 			"%s needs a key, and there is none: no agent has one, and ~/.ssh has none without a passphrase", s.at.text)
 	}
 	return []ssh.AuthMethod{ssh.PublicKeys(signers...)}, done, nil
@@ -235,11 +240,12 @@ func (s *secureShell) auth() (methods []ssh.AuthMethod, done func(), err error) 
 // keyFile reads a private key.
 func keyFile(name string) (ssh.Signer, error) {
 	data, err := os.ReadFile(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fail(ErrCredentials, "", "the key file %s is not there", name)
-	}
 	if err != nil {
-		return nil, fail(ErrCredentials, "make it readable", "the key file %s cannot be read", name)
+		return nil, fail(ErrCredentials, "look at the path, and at who may read it", "the key file %s cannot be read: %s", name,
+			diag.Visible(rootOf(err)))
+	}
+	if _, _, options, _, err := ssh.ParseAuthorizedKey(data); err == nil && len(options) == 0 {
+		return nil, fail(ErrCredentials, "name the private one, which is usually beside it, without .pub", "the key file %s has a public key", name)
 	}
 	signer, err := ssh.ParsePrivateKey(data)
 	var missing *ssh.PassphraseMissingError
@@ -259,8 +265,12 @@ func (s *secureShell) handshake(err error) error {
 		return unwrapOurs(err)
 	}
 	if strings.Contains(err.Error(), "unable to authenticate") {
+		which := "accepts none of the keys of the agent and of ~/.ssh"
+		if s.options.KeyFile != "" {
+			which = "does not accept the key in " + s.options.KeyFile
+		}
 		return fail(ErrCredentials, "add the public key to the account or the repository, with the right to write",
-			"%s accepts none of the keys for the user %s", s.at.text, s.user())
+			"%s %s for the user %s", s.at.text, which, s.user())
 	}
 	if strings.Contains(err.Error(), "no common algorithm for host key") {
 		return fail(ErrHostKey, fmt.Sprintf("append what 'ssh-keyscan %s' gives to ~/.ssh/known_hosts, once it is compared", s.at.host),

@@ -121,8 +121,7 @@ func (w *wire) refused(err error, complaint string) error {
 	}
 	var bad *packp.ErrUnexpectedData
 	if errors.As(err, &bad) || errors.Is(err, pktline.ErrInvalidPktLen) {
-		return fail(ErrNoRepo, "the address has to be a repository's, as 'git clone' takes it",
-			"%s does not answer as a git server does", w.at.text)
+		return notGit(w.at.text, "does not answer")
 	}
 	return explain(err, w.at.text)
 }
@@ -167,6 +166,13 @@ func (w *wire) fetch(ctx context.Context, branch string, depth int) (s *Snapshot
 		tip, err = t.tip(w.at, branch)
 		return []Hash{tip}, err
 	})
+	if errors.Is(err, ErrRaced) {
+		// Nobody was first where the branch has not moved: the commit is damaged there, or not on each of its servers yet.
+		if t, e := w.tips(ctx, branch); e == nil && t.of[branch] == tip {
+			err = fail(ErrInterrupted, "try again; if it stays so, 'git fsck' in the repository there says what is wrong",
+				"%s says that its branch %s is at %s, and does not give that commit", w.at.text, branch, tip)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -257,6 +263,7 @@ func (w *wire) receive(
 	if err := pktline.NewEncoder(&request).EncodeString("done\n"); err != nil {
 		return false, err
 	}
+	messages := &limited{most: 64 << 10}
 	broken := func(err error) error {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
@@ -270,6 +277,10 @@ func (w *wire) receive(
 				return fail(ErrRaced, "run it again", "a branch of %s was changed while it was read", w.at.text)
 			}
 			return fail(ErrUnreachable, "look at the server", "%s says: %s", w.at.text, said(line.Text, w.secrets))
+		}
+		if text, ok := strings.CutPrefix(rootOf(err), "unexpected error: "); ok { // so the demuxer passes on what ends the server
+			return fail(ErrCorrupt, "look at the server; 'git fsck' in the repository there says what is wrong",
+				"%s cannot give its objects: %s", w.at.text, said(messages.String()+"\n"+strings.TrimRight(text, "\x00\n."), w.secrets))
 		}
 		return explain(err, w.at.text)
 	}
@@ -286,6 +297,7 @@ func (w *wire) receive(
 		}
 	}
 	pack := sideband.NewDemuxer(sideband.Sideband64k, answer)
+	pack.Progress = messages
 	err = packStore(dir, func(to io.Writer) error {
 		n, err := io.Copy(to, pack)
 		if n == 0 && err == nil {
@@ -346,10 +358,10 @@ func (w *wire) push(ctx context.Context, branch string, old Hash, c *Commit) err
 		}
 		why := said(messages.String()+"\n"+x.complaint(), w.secrets)
 		if why == "" {
-			why = diag.Visible(explain(err, w.at.text).Error())
+			why = strings.Replace(diag.Visible(explain(err, w.at.text).Error()), w.at.text, "it", 1)
 		}
-		return fail(ErrInterrupted, "try again", "the connection to %s broke while the commit was sent, and the branch %s is as it was: %s",
-			w.at.text, branch, why)
+		return fail(ErrInterrupted, "try again; if it stays so, look at the network, the proxy and the server",
+			"the push to %s broke off, and the branch %s is as it was: %s", w.at.text, branch, why)
 	}
 	answer, err := x.send(request.Bytes())
 	if err != nil {
