@@ -160,6 +160,7 @@ type publication struct {
 
 	relations map[string]publish.Relation // of commits of the specs, by ancestry
 	kept      []string                    // such commits, of which parts stay that ours do not come from
+	left      string                      // what was said of that
 	before    *gitrepo.Commit             // of the specs that the branch has, where that is here; may be nil
 }
 
@@ -307,7 +308,8 @@ func (p *publication) connect() (err error) {
 	if epoch := os.Getenv("SOURCE_DATE_EPOCH"); epoch != "" {
 		n, err := strconv.ParseInt(epoch, 10, 64)
 		if err != nil || n < 0 {
-			return &problem{exit: exitInput, text: fmt.Sprintf("SOURCE_DATE_EPOCH is %q, and not a number of seconds", epoch)}
+			return &problem{exit: exitInput, text: fmt.Sprintf("SOURCE_DATE_EPOCH is %q, and not a number of seconds", epoch),
+				hint: "set it to the seconds since 1970-01-01 UTC, as 'git log -1 --format=%ct' prints them, or unset it"}
 		}
 		p.author.When = time.Unix(n, 0).UTC()
 		p.committer.When = p.author.When
@@ -454,7 +456,7 @@ func (a *app) decide(ctx context.Context, p *publication, snapshot *remote.Snaps
 		a.say("%s of %s is up to date: %s", p.branch, p.remote, estate(p.head.Set))
 		return nil, nil
 	}
-	r, err := p.compare(was, plan)
+	r, err := p.compare(was, at, plan)
 	if err != nil {
 		return nil, err
 	}
@@ -483,28 +485,24 @@ type published struct {
 }
 
 const (
-	sourceTrailer = "Zave-Source: "
-	keptTrailer   = "Zave-Source-Kept: "
+	sourceTrailer  = "Zave-Source"
+	versionTrailer = "Zave-Version"
+	keptTrailer    = "Zave-Source-Kept"
 )
 
-// publishedBy reads the trailers of a commit; nil where it has none.
-func publishedBy(h *remote.Head) *published {
-	_, last, _ := cutLast(strings.TrimRight(h.Message, "\n"), "\n\n")
-	p := &published{when: h.Author.When}
-	for line := range strings.Lines(last) {
-		line = strings.TrimSpace(line)
-		if value, ok := strings.CutPrefix(line, sourceTrailer); ok {
-			_, p.commit, _ = cutLast(value, "@")
-		}
-		if value, ok := strings.CutPrefix(line, keptTrailer); ok {
-			_, commit, _ := cutLast(value, "@")
-			p.kept = append(p.kept, commit)
-		}
+// publishedBy reads what a commit says; nil where it says nothing.
+func (p *publication) publishedBy(h *remote.Head) (*published, error) {
+	said, err := latestOf(publications(h.Message), p.platform)
+	if said == "" || err != nil {
+		return nil, err
 	}
-	if p.commit == "" {
-		return nil
+	out := &published{when: h.Author.When}
+	_, out.commit, _ = cutLast(trailer(said, sourceTrailer), "@")
+	for _, value := range trailers(said, keptTrailer) {
+		_, commit, _ := cutLast(value, "@")
+		out.kept = append(out.kept, commit)
 	}
-	return p
+	return out, nil
 }
 
 // cutLast cuts at the last separator.
@@ -571,7 +569,10 @@ func (a *app) meet(
 	ctx context.Context, p *publication, s *remote.Snapshot, ours *publish.Compiled, is publish.Side,
 ) (*publish.Compiled, error) {
 	p.kept, p.before = nil, nil
-	by := publishedBy(&s.Head)
+	by, err := p.publishedBy(&s.Head)
+	if err != nil {
+		return nil, err
+	}
 	var history *remote.History
 	read := func() (err error) {
 		if history == nil {
@@ -588,17 +589,20 @@ func (a *app) meet(
 		if err := read(); err != nil {
 			return nil, err
 		}
-		for _, h := range history.Commits {
-			if by = publishedBy(h); by != nil {
+		var last *remote.Head
+		for _, last = range history.Commits {
+			if by, err = p.publishedBy(last); by != nil || err != nil {
 				break
 			}
 		}
-		if by == nil { // the tree was put there otherwise
-			return ours, nil
+		if by == nil || err != nil { // nil: the tree was put there otherwise
+			return ours, err
+		}
+		if err := p.since(ctx, s, history, last, ours, is); err != nil {
+			return nil, err
 		}
 	}
 	var unrelated []string
-	var err error
 	for _, commit := range slices.Concat([]string{by.commit}, by.kept) {
 		switch r, err := p.relation(commit, by.when); {
 		case err != nil:
@@ -633,13 +637,43 @@ func (a *app) meet(
 		return ours, nil
 	}
 	p.kept = unrelated
-	a.say("left as it was published from %.10s, which HEAD %s does not come from: %s", unrelated[0], p.source.Short(),
+	left := fmt.Sprintf("left as it was published from %.10s, which HEAD %s does not come from: %s", unrelated[0], p.source.Short(),
 		someOf(namesOf(keep)))
+	if left != p.left { // of the branch for review, and of the one that it leads to
+		a.say("%s", left)
+		p.left = left
+	}
 	merged, edited, err := ours.Merge(is, keep)
 	if err == nil && len(edited) > 0 {
 		err = a.blocked(ctx, p, s, &publish.Plan{HandEdited: edited})
 	}
 	return merged, err
+}
+
+// since refuses to go back behind a commit that changed the index since the last publication and does not say of which
+// specs it is, such as a branch for review that was squashed. Specs that were committed after it are taken for newer.
+func (p *publication) since(
+	ctx context.Context, s *remote.Snapshot, history *remote.History, last *remote.Head, ours *publish.Compiled, is publish.Side,
+) error {
+	index := path.Dir(tree.IndexPath)
+	now, err := history.Find(&s.Head, index)
+	if err != nil {
+		return err
+	}
+	then, err := history.Find(last, index)
+	if err != nil || now == then {
+		return err
+	}
+	changed, err := s.LastChange(ctx, []string{index})
+	c := changed[index]
+	if err != nil || c == nil || !c.Committer.When.After(p.source.When()) || len(ours.Differing(is)) == 0 {
+		return err
+	}
+	return &problem{
+		exit: exitInput, text: fmt.Sprintf("%s of %s was changed by %s in %.10s, after HEAD %s was committed, and it is not said of which specs that is (%s)",
+			p.branch, p.remote, diag.Visible(c.Author.Name), c.Hash, p.source.Short(), sourceTrailer),
+		hint: "publish newer specs, or these with --force, which puts them in its place; a branch for review that is merged without squashing says it",
+	}
 }
 
 // past is what the branch's publications have of a part.
@@ -675,7 +709,11 @@ func (p *publication) past(
 		}
 		last := i == len(history.Commits)-1
 		x := publish.Past{Same: slices.Equal(now, before) || last && !history.Whole, Ours: slices.Equal(now, ours)}
-		if by := publishedBy(h); by != nil {
+		by, err := p.publishedBy(h)
+		if err != nil {
+			return nil, err
+		}
+		if by != nil {
 			if x.Relation, err = p.relation(by.commit, by.when); err != nil {
 				return nil, err
 			}
@@ -759,7 +797,7 @@ func (a *app) blocked(ctx context.Context, p *publication, s *remote.Snapshot, p
 
 // compare says what a plan does to the clusters: it reads the files, as the head has them, of the tenants and shared units
 // that change.
-func (p *publication) compare(was publish.Side, plan *publish.Plan) (*report.Report, error) {
+func (p *publication) compare(was publish.Side, is *publish.Compiled, plan *publish.Plan) (*report.Report, error) {
 	tenants, dirs := map[string]bool{}, map[string]bool{}
 	touch := func(name string) {
 		if _, tenant := layout.Owner(name); tenant != "" {
@@ -794,14 +832,21 @@ func (p *publication) compare(was publish.Side, plan *publish.Plan) (*report.Rep
 	if err != nil {
 		return nil, err
 	}
-	head := &diff.Snapshot{Platform: p.head.result.Platform}
-	for _, u := range p.head.result.Units {
-		dir := u.Dir()
-		u.Objects = slices.DeleteFunc(slices.Clone(u.Objects), func(o object.Object) bool { return !meant(dir + "/" + o.FileName()) })
-		if len(u.Objects) > 0 {
-			head.Units = append(head.Units, u)
+	head := &diff.Snapshot{}
+	if len(p.kept) > 0 { // not all of it is of our specs
+		if head, err = diff.FromTree(is.Select(meant)); err != nil {
+			return nil, err
+		}
+	} else {
+		for _, u := range p.head.result.Units {
+			dir := u.Dir()
+			u.Objects = slices.DeleteFunc(slices.Clone(u.Objects), func(o object.Object) bool { return !meant(dir + "/" + o.FileName()) })
+			if len(u.Objects) > 0 {
+				head.Units = append(head.Units, u)
+			}
 		}
 	}
+	head.Platform = p.head.result.Platform
 	var then fs.FS // an acknowledgement that came with what is published is spent
 	if p.before != nil {
 		then = p.platform.at("", p.before).files
@@ -822,7 +867,7 @@ func (p *publication) message(r *report.Report) string {
 		SpecHash: "sha256:" + hex.EncodeToString(p.head.InputDigest[:]), Mask: leak.Mask,
 	})
 	for _, commit := range p.kept { // its last paragraph is that of trailers
-		text += keptTrailer + p.origin + "@" + commit + "\n"
+		text += keptTrailer + ": " + p.origin + "@" + commit + "\n"
 	}
 	return text
 }

@@ -224,6 +224,11 @@ func (a *app) review(ctx context.Context, p *publication) error {
 		return err
 	}
 	a.stages.begin("review")
+	if managed(was) && !p.options.force { // as on the branch
+		if tree, err = a.meet(ctx, p, into, tree, was); tree == nil || err != nil {
+			return err
+		}
+	}
 	plan, err := tree.Against(was, true)
 	if err != nil {
 		return err
@@ -232,15 +237,16 @@ func (a *app) review(ctx context.Context, p *publication) error {
 		a.say("no request: %s of %s has all of it already", p.reviewed(), p.remote)
 		return nil
 	}
-	r, err := p.compare(was, plan)
+	r, err := p.compare(was, tree, plan)
 	if err != nil {
 		return err
 	}
-	body, err := p.reviewBody(r)
+	message := p.message(r) // of all commits of the branch together
+	title, _, _ := strings.Cut(message, "\n")
+	body, err := p.reviewBody(r, message)
 	if err != nil {
 		return err
 	}
-	title, _, _ := strings.Cut(p.message(r), "\n") // of all commits of the branch together
 	result, err := forge.Propose(ctx, p.forge, forge.Review{Source: p.branch, Target: p.reviewed(), Title: title, Body: body},
 		forge.Options{Agent: "zave/" + version})
 	var f *forge.Error
@@ -259,15 +265,20 @@ func (a *app) review(ctx context.Context, p *publication) error {
 	return nil
 }
 
-// reviewBody is a report as a forge takes it.
-func (p *publication) reviewBody(r *report.Report) (string, error) {
-	limit := 0 // that of GitHub
+// reviewBody is a report as a forge takes it, and what a commit of it says of the specs: a forge that squashes the branch
+// may make the message of that.
+func (p *publication) reviewBody(r *report.Report, message string) (string, error) {
+	limit := forge.GitHubComment
 	if p.forge.Kind == forge.GitLab {
 		limit = forge.GitLabComment
 	}
+	said := ""
+	for _, paragraph := range publications(message) {
+		said += "\n" + paragraph
+	}
 	var b bytes.Buffer
 	err := format.Print(&b, format.Markdown, r, format.Options{
-		Version: version, Source: p.head.Source, Mask: leak.Mask, Describe: describeRule, Limit: limit,
+		Version: version, Source: p.head.Source, Mask: leak.Mask, Describe: describeRule, Limit: limit - len(said),
 	})
-	return b.String(), err
+	return b.String() + said, err
 }

@@ -409,7 +409,7 @@ func blame(ctx context.Context, s *remote.Snapshot, of []verifyFinding, paths ..
 func publications(message string) (all []string) {
 	text := strings.ReplaceAll("\n"+message, "\r\n", "\n")
 	for _, p := range strings.Split(text, "\n\n")[1:] {
-		if trailer(p, "Zave-Source") != "" {
+		if trailer(p, sourceTrailer) != "" {
 			all = append(all, p)
 		}
 	}
@@ -426,7 +426,7 @@ func latestOf(all []string, p *platformRepo) (string, error) {
 		return latest, nil
 	}
 	commit := func(paragraph string) *gitrepo.Commit {
-		_, name, _ := cutLast(trailer(paragraph, "Zave-Source"), "@")
+		_, name, _ := cutLast(trailer(paragraph, sourceTrailer), "@")
 		c, err := p.repo.Resolve(name)
 		if err != nil { // which is said of the one that counts
 			return nil
@@ -480,8 +480,8 @@ func (v *verification) sourceCommits(p *platformRepo, from *remote.Head) ([]*git
 		if err != nil {
 			return nil, err
 		}
-		source, kept := trailer(said, "Zave-Source"), trailers(said, "Zave-Source-Kept")
-		v.Source, v.Version = diag.Visible(source), diag.Visible(trailer(said, "Zave-Version"))
+		source, kept := trailer(said, sourceTrailer), trailers(said, keptTrailer)
+		v.Source, v.Version = diag.Visible(source), diag.Visible(trailer(said, versionTrailer))
 		for _, at := range kept {
 			v.Kept = append(v.Kept, diag.Visible(at))
 		}
@@ -652,9 +652,9 @@ func otherVersion(ctx context.Context, s *remote.Snapshot, commits []*gitrepo.Co
 	defer history.Close()
 	for _, h := range history.Commits {
 		for _, p := range publications(h.Message) {
-			_, source, _ := cutLast(trailer(p, "Zave-Source"), "@")
+			_, source, _ := cutLast(trailer(p, sourceTrailer), "@")
 			ours := slices.ContainsFunc(commits, func(c *gitrepo.Commit) bool { return c.Hash.String() == source })
-			if by := trailer(p, "Zave-Version"); ours && by != version {
+			if by := trailer(p, versionTrailer); ours && by != version {
 				return cmp.Or(by, "of an unknown version"), nil
 			}
 		}

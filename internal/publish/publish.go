@@ -58,6 +58,11 @@ func Stored(t *tree.Tree, generator string) []tree.Stored {
 	return out
 }
 
+// Select gives the files of the tree that are meant, without its index.
+func (c *Compiled) Select(meant func(path string) bool) []tree.File {
+	return slices.DeleteFunc(slices.Clone(c.tree.Files()), func(f tree.File) bool { return !meant(f.Path) })
+}
+
 // Tops are the directories at the top of a repository that a tree and its index may have files in.
 func Tops() []string {
 	return []string{path.Dir(tree.IndexPath), "clusters", "databases", "platform", "tenants"}
@@ -216,7 +221,8 @@ func (c *Compiled) Merge(other Side, keep map[string]bool) (*Compiled, []tree.En
 	var edited []tree.Entry
 	var files []tree.File
 	for _, f := range c.tree.Files() {
-		if !keep[group(f.Path)] {
+		_, tenant := layout.Owner(f.Path)
+		if list := tenant == "" && path.Base(f.Path) == layout.Kustomization; !list && !keep[group(f.Path)] {
 			files = append(files, f)
 		}
 	}
