@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -93,10 +94,19 @@ func webpage(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // gitssh serves the script's directory over ssh, to who has one of the keys, at $SSH_URL, and writes the file known_hosts:
-// gitssh PUBLIC-KEY-FILE...
+// gitssh PUBLIC-KEY-FILE... The server is the machine's sshd, which ZAVE_SSHD may name; where there is none, one in this
+// process. CI has one: installing it for a test would leave a service behind.
 func gitssh(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: gitssh PUBLIC-KEY-FILE...")
+	}
+	for _, name := range []string{os.Getenv("ZAVE_SSHD"), "sshd", "/usr/sbin/sshd"} {
+		if program, err := exec.LookPath(name); err == nil {
+			openSSH(ts, program, args)
+			return
+		} else if name != "" && name == os.Getenv("ZAVE_SSHD") {
+			ts.Fatalf("ZAVE_SSHD: %v", err)
+		}
 	}
 	allowed := map[string]bool{}
 	for _, name := range args {
@@ -130,6 +140,62 @@ func gitssh(ts *testscript.TestScript, neg bool, args []string) {
 	at := listener.Addr().String()
 	ts.Setenv("SSH_URL", "ssh://git@"+at+ts.Getenv("WORK"))
 	line := knownhosts.Line([]string{at}, host.PublicKey()) + "\n"
+	ts.Check(os.WriteFile(filepath.Join(ts.Getenv("WORK"), "known_hosts"), []byte(line), 0o666))
+}
+
+// openSSH is gitssh with sshd, which lets in nobody but the user that it runs as. It has keys of three kinds, of which
+// known_hosts has the last that a client asks for by itself.
+func openSSH(ts *testscript.TestScript, program string, keys []string) {
+	dir := ts.MkAbs("sshd")
+	ts.Check(os.Mkdir(dir, 0o700))
+	me, err := user.Current()
+	ts.Check(err)
+	listener, err := net.Listen("tcp", "127.0.0.1:0") // a port that is free
+	ts.Check(err)
+	at := listener.Addr().(*net.TCPAddr)
+	ts.Check(listener.Close())
+	config := fmt.Sprintf("ListenAddress 127.0.0.1\nPort %d\nAuthorizedKeysFile %s/keys\nPidFile none\nUsePAM no\n"+
+		"StrictModes no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\n", at.Port, dir)
+	for _, kind := range []string{"rsa", "ecdsa", "ed25519"} {
+		out, err := exec.Command("ssh-keygen", "-q", "-t", kind, "-N", "", "-f", filepath.Join(dir, kind)).CombinedOutput()
+		if err != nil {
+			ts.Fatalf("ssh-keygen: %v\n%s", err, out)
+		}
+		config += "HostKey " + filepath.Join(dir, kind) + "\n"
+	}
+	allowed := ""
+	for _, name := range keys {
+		allowed += ts.ReadFile(name)
+	}
+	ts.Check(os.WriteFile(filepath.Join(dir, "keys"), []byte(allowed), 0o600))
+	ts.Check(os.WriteFile(filepath.Join(dir, "config"), []byte(config), 0o600))
+	if me.Uid == "0" { // where sshd locks up what has no rights yet
+		ts.Check(os.MkdirAll("/run/sshd", 0o755))
+	}
+	var log bytes.Buffer
+	cmd := exec.Command(program, "-D", "-e", "-f", filepath.Join(dir, "config"))
+	cmd.Stderr = &log
+	ts.Check(cmd.Start())
+	ts.Defer(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	for start := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		c, err := net.Dial("tcp", at.String())
+		if err == nil {
+			c.Close()
+			break
+		}
+		if time.Since(start) > 20*time.Second {
+			cmd.Process.Kill()
+			cmd.Wait()
+			ts.Fatalf("sshd does not listen: %v\n%s", err, log.String())
+		}
+	}
+	host, _, _, _, err := ssh.ParseAuthorizedKey([]byte(ts.ReadFile(filepath.Join(dir, "ed25519.pub"))))
+	ts.Check(err)
+	ts.Setenv("SSH_URL", "ssh://"+me.Username+"@"+at.String()+ts.Getenv("WORK"))
+	line := knownhosts.Line([]string{at.String()}, host) + "\n"
 	ts.Check(os.WriteFile(filepath.Join(ts.Getenv("WORK"), "known_hosts"), []byte(line), 0o666))
 }
 

@@ -156,6 +156,7 @@ type publication struct {
 
 	forge  forge.Target  // where a pull request is opened
 	onto   []remote.Hash // the branch for it, where what it leads to is merged into it
+	behind []remote.Hash // the branch for it, where it is merged into what it leads to
 	stands bool          // the branch has what was to be published
 
 	relations map[string]publish.Relation // of commits of the specs, by ancestry
@@ -468,7 +469,7 @@ func (a *app) decide(ctx context.Context, p *publication, snapshot *remote.Snaps
 	c := &change{plan: plan, message: p.message(r)}
 	a.stages.begin("commit")
 	edit := remote.Change{
-		Remove: plan.Remove, Author: p.author, Committer: p.committer, Message: c.message, Sign: p.sign, Onto: p.onto,
+		Remove: plan.Remove, Author: p.author, Committer: p.committer, Message: c.message, Sign: p.sign, Onto: p.onto, Behind: p.behind,
 	}
 	for _, f := range plan.Write {
 		edit.Write = append(edit.Write, remote.File{Path: f.Path, Data: f.Data})

@@ -164,7 +164,7 @@ func (p *publication) prepareReview() error {
 // commit, the branch goes on with both, so that the request has no conflict. It takes over the snapshot of the branch,
 // nil where there is none.
 func (a *app) reviewBase(ctx context.Context, p *publication, branch *remote.Snapshot) (*remote.Snapshot, error) {
-	p.onto = nil
+	p.onto, p.behind = nil, nil
 	into, err := p.remote.Fetch(ctx, p.reviewed())
 	if branch == nil {
 		return into, err
@@ -182,6 +182,9 @@ func (a *app) reviewBase(ctx context.Context, p *publication, branch *remote.Sna
 	if err == nil && !merged {
 		p.onto = []remote.Hash{branch.Hash}
 		err = a.untouched(ctx, p, branch)
+	}
+	if merged {
+		p.behind = []remote.Hash{branch.Hash}
 	}
 	if err = errors.Join(err, branch.Close()); err != nil && into != nil {
 		into.Close()

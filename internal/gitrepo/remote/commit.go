@@ -29,6 +29,7 @@ type Change struct {
 	Remove []string // files; what is not there is no error, and a directory that this empties goes too
 
 	Onto      []Hash // parents before the base: the branch that the commit merges the base into
+	Behind    []Hash // commits that the base is known to come from: a branch may be moved on from there as well
 	Author    Person
 	Committer Person
 	Message   string // as git cleans it up: without trailing space, with a line feed at the end
@@ -43,6 +44,7 @@ type Commit struct {
 	Changed []string
 
 	objects []object
+	from    []Hash // commits that it comes from, as far as that was said
 }
 
 // NewCommit makes a commit on a base; nil: the first one of a repository. Only directories that have a change are read.
@@ -81,7 +83,7 @@ func NewCommit(base *Snapshot, c Change) (*Commit, error) {
 		}
 	}
 	out := b.commit
-	out.Tree = top
+	out.Tree, out.from = top, slices.Concat(parents, c.Behind)
 	slices.Sort(out.Changed)
 	data, err := encodeCommit(top, parents, c)
 	if err != nil {

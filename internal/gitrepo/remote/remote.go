@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -133,8 +134,8 @@ func (r *Remote) Fetch(ctx context.Context, branch string) (*Snapshot, error) {
 }
 
 // Push moves a branch from the commit that it was seen at to a new one; old is zero for a branch that is to be made.
-// The commit has to come from old, which is the caller's to keep: no server need refuse another. The remote has all of it
-// afterwards, or nothing that anyone would see.
+// One that is not known to come from old is refused: no server need do so. The remote has all of it afterwards, or nothing
+// that anyone would see.
 //
 // ErrRaced: the branch is elsewhere by now; fetch, apply the change anew, and push that. ErrInterrupted: the connection
 // broke, and the branch is where it was; push again. ErrUnclear: it broke, and does not come back; Landed tells later.
@@ -142,6 +143,9 @@ func (r *Remote) Fetch(ctx context.Context, branch string) (*Snapshot, error) {
 func (r *Remote) Push(ctx context.Context, branch string, old Hash, c *Commit) error {
 	if err := checkBranch(branch); err != nil {
 		return err
+	}
+	if !old.IsZero() && !slices.Contains(c.from, old) { // a server need not refuse it
+		return fmt.Errorf("the commit %s is not known to come from %s, where the branch %s is", c.Hash, old, branch)
 	}
 	err := r.backend.push(ctx, branch, old, c)
 	if !errors.Is(err, ErrInterrupted) && !errors.Is(err, ErrDeclined) {

@@ -412,3 +412,47 @@ func TestFirst(t *testing.T) {
 		})
 	}
 }
+
+// TestForward never moves a branch back or aside, which a server lets who may push do.
+func TestForward(t *testing.T) {
+	for i := range 4 {
+		bare := bareRepo(t, map[string]string{"a": "a"})
+		p := places(t, bare)[i]
+		t.Run(p.name, func(t *testing.T) {
+			r := mustOpen(t, p)
+			first := mustFetch(t, r, "main")
+			one := change("one")
+			one.Write = []File{{"a", []byte("b")}}
+			next := mustCommit(t, first, one)
+			if err := r.Push(t.Context(), "main", first.Hash, next); err != nil {
+				t.Fatal(err)
+			}
+			other := change("other")
+			other.Write = []File{{"a", []byte("c")}}
+			aside := mustCommit(t, first, other)
+			if err := r.Push(t.Context(), "main", next.Hash, aside); err == nil || !strings.Contains(err.Error(), "is not known to come from "+next.Hash.String()) {
+				t.Errorf("a commit that leaves out the head: %v", err)
+			}
+			if head := git(t, bare, "rev-parse", "main"); head != next.Hash.String() {
+				t.Errorf("the branch is at %s, want %s", head, next.Hash)
+			}
+			if err := r.Push(t.Context(), "review", Hash{}, mustCommit(t, first, other)); err != nil {
+				t.Fatal(err)
+			}
+			merge := change("both")
+			merge.Onto, merge.Write = []Hash{aside.Hash}, []File{{"a", []byte("d")}}
+			if err := r.Push(t.Context(), "review", aside.Hash, mustCommit(t, mustFetch(t, r, "main"), merge)); err != nil {
+				t.Error(err)
+			}
+			further := change("further")
+			further.Behind, further.Write = []Hash{first.Hash}, []File{{"a", []byte("e")}}
+			git(t, bare, "branch", "old", first.Hash.String())
+			if err := r.Push(t.Context(), "old", first.Hash, mustCommit(t, mustFetch(t, r, "main"), further)); err != nil {
+				t.Error(err)
+			}
+			if bases := git(t, bare, "merge-base", "--all", first.Hash.String(), "old"); bases != first.Hash.String() {
+				t.Errorf("the branch came from %s, and now from %q", first.Hash, bases)
+			}
+		})
+	}
+}
