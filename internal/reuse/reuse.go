@@ -9,6 +9,7 @@ package reuse
 import (
 	"bytes"
 	"crypto/sha256"
+	"debug/elf"
 	"encoding/binary"
 	"encoding/hex"
 	"os"
@@ -118,12 +119,19 @@ func (m Memory) Remember(key []byte, paths []string) {
 	}
 }
 
-// Executable identifies the running program, cheaply: by the path, size, time and inode of its file and the version
-// that is built in. A program that was built anew differs, except where a build cache gives back the same file.
+// Executable identifies the running program, cheaply: by the build ID that Go writes into it, of which a part is a digest
+// of the program (cmd/go/internal/work/buildid.go), so that it is the same on every machine that keeps a cache of ours;
+// where it was built without one, by the path, size, time and inode of its file and the version that is built in. A program
+// that was built anew differs, except where a build cache gives back the same file.
 func Executable() (string, error) {
 	name, err := os.Executable()
 	if err != nil {
 		return "", err
+	}
+	for _, file := range []string{"/proc/self/exe", name} { // the former also where another program has taken its place
+		if id := buildID(file); id != "" {
+			return "build ID " + id, nil
+		}
 	}
 	dir, file := filepath.Split(name)
 	marks, ok := statDir(dir, ".", []string{file})
@@ -139,6 +147,36 @@ func Executable() (string, error) {
 		id += " " + info.GoVersion + " " + info.Main.Version
 	}
 	return id, nil
+}
+
+// buildID gives the build ID of a program that Go has linked; empty where it has none. It is in a note of its own in ELF,
+// and at the beginning of the program's text elsewhere (cmd/internal/buildid).
+func buildID(file string) string {
+	f, err := os.Open(file)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	if program, err := elf.NewFile(f); err == nil {
+		section := program.Section(".note.go.buildid")
+		if section == nil {
+			return ""
+		}
+		note, err := section.Data() // three numbers, a name of four bytes, and the ID
+		const head = 16
+		if err != nil || len(note) < head || !bytes.Equal(note[head-4:head], []byte("Go\x00\x00")) {
+			return ""
+		}
+		return string(bytes.TrimRight(note[head:], "\x00"))
+	}
+	text := make([]byte, 128<<10)
+	n, _ := f.ReadAt(text, 0)
+	_, rest, ok := bytes.Cut(text[:n], []byte("\xff Go build ID: \""))
+	id, _, closed := bytes.Cut(rest, []byte("\"\n \xff"))
+	if !ok || !closed {
+		return ""
+	}
+	return string(id)
 }
 
 // mark is what tells a changed file from an unchanged one without reading it. Times are nanoseconds since 1970.

@@ -4,8 +4,10 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -239,6 +241,35 @@ func TestExecutable(t *testing.T) {
 	}
 	if b, err := Executable(); err != nil || a != b || a == "" {
 		t.Errorf("%q and %q, %v", a, b, err)
+	}
+}
+
+// TestBuildID reads what the toolchain reads, of a program in ELF and of another one.
+func TestBuildID(t *testing.T) {
+	source := filepath.Join(t.TempDir(), "main.go")
+	if err := os.WriteFile(source, []byte("package main\n\nfunc main() {}\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for _, system := range []string{"linux/amd64", "darwin/arm64"} {
+		goos, arch, _ := strings.Cut(system, "/")
+		for _, flags := range []string{"", "-s -w"} {
+			program := filepath.Join(t.TempDir(), "program")
+			build := exec.Command("go", "build", "-ldflags", flags, "-o", program, source)
+			build.Env = append(os.Environ(), "GOOS="+goos, "GOARCH="+arch, "CGO_ENABLED=0", "GOWORK=off")
+			if out, err := build.CombinedOutput(); err != nil {
+				t.Fatalf("%s: %v\n%s", system, err, out)
+			}
+			want, err := exec.Command("go", "tool", "buildid", program).Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := buildID(program); got == "" || got != strings.TrimSpace(string(want)) {
+				t.Errorf("%s %q: %q, want %q", system, flags, got, want)
+			}
+		}
+	}
+	if got := buildID(source); got != "" {
+		t.Errorf("a text has the build ID %q", got)
 	}
 }
 
