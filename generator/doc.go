@@ -63,14 +63,15 @@
 //
 // internal/gitrepo/remote reads the head of a branch in the GitOps repository, over https, ssh or a path, makes a commit
 // of the files that change in memory, and pushes it if the branch is still where it was. internal/publish decides, without
-// any of that, what a compiled tree and such a head make of each other.
+// any of that, what a compiled tree and such a head make of each other. cli/publish_settle.go leaves out of both the
+// tenants whose files at the head are known to be what they compile to, so that a publication costs what differs.
 //
 // # What is kept from one run to the next
 //
 // In the user's cache directory, by internal/reuse, and never as the truth: which files the last build left; specs as
 // load decoded them, by all bytes that they were made of; and for each tenant the hashes of the files that it compiles
-// to, by its fingerprint, which is all that its units are a function of (Fingerprints). By the last two a diff and the
-// hook compile what changed alone. So an emitter of tenants may read of the others no more than the fingerprint covers:
+// to, by its fingerprint, which is all that its units are a function of (Fingerprints). By the last two a diff, the
+// hook and a publication compile what changed alone. So an emitter of tenants may read of the others no more than the fingerprint covers:
 // those that the tenant uses and offers to. TestFingerprints finds one that does.
 //
 // # Invariants

@@ -289,7 +289,7 @@ func phraseOf(q report.Consequence, s report.Subject, tenant string) phrase {
 		case strings.HasPrefix(rest, "image "):
 			return phrase{named, rest, "new image", "new image", q.Kind}
 		case strings.HasPrefix(rest, "version "):
-			return phrase{named, rest, "new version", "new version", q.Kind}
+			return phrase{named, strings.Replace(rest, " of the same image", "", 1), "new version", "new version", q.Kind}
 		case rest != "":
 			return phrase{alike, rest, "pods restart", "pods restart", q.Kind}
 		}
