@@ -38,7 +38,7 @@ func (a *app) check(ctx context.Context, format string) error {
 		return err
 	}
 	if result != nil {
-		list, err := a.refusals(ctx, result, in)
+		list, err := a.refusals(ctx, result, in, "")
 		if err != nil {
 			return err
 		}
@@ -55,9 +55,10 @@ func (a *app) check(ctx context.Context, format string) error {
 	return nil
 }
 
-// refusals is what the clusters would refuse of a result.
-func (a *app) refusals(ctx context.Context, result *generator.Result, in *input) (diag.List, error) {
+// refusals is what the clusters would refuse of a result. The detail is shown with the stage; it may be empty.
+func (a *app) refusals(ctx context.Context, result *generator.Result, in *input, detail string) (diag.List, error) {
 	a.stages.begin("schemas")
+	a.stages.at(detail)
 	defer a.stages.end()
 	var clusters []check.Cluster
 	for _, c := range result.Platform.Clusters {
@@ -75,6 +76,7 @@ func (a *app) refusals(ctx context.Context, result *generator.Result, in *input)
 		return all, err
 	}
 	a.stages.begin("kustomize")
+	a.stages.at(detail)
 	err = a.abandonable(ctx, func() error {
 		all.Merge(check.Kustomizations(result.Tree.Files(), result.Objects.All()...))
 		return nil

@@ -213,7 +213,7 @@ func (c *ciRun) check(ctx context.Context, platform *platformRepo) error {
 	end()
 
 	end = c.section("check")
-	list, err := c.refusals(ctx, result, in)
+	list, err := c.refusals(ctx, result, in, "")
 	if err != nil {
 		return err
 	}

@@ -159,6 +159,7 @@ type publication struct {
 	onto   []remote.Hash // the branch for it, where what it leads to is merged into it
 	behind []remote.Hash // the branch for it, where it is merged into what it leads to
 	stands bool          // the branch has what was to be published
+	pushed *change       // in the last attempt; nil: there was none
 
 	relations map[string]publish.Relation // of commits of the specs, by ancestry
 	kept      []string                    // such commits, of which parts stay that ours do not come from
@@ -405,6 +406,7 @@ func (a *app) attempt(ctx context.Context, p *publication) error {
 		return a.printCommit(c)
 	}
 	a.stages.begin("push")
+	p.pushed = c
 	err = p.remote.Push(ctx, p.branch, old, c.made)
 	if errors.Is(err, remote.ErrRaced) || errors.Is(err, remote.ErrUnclear) {
 		// It may have arrived all the same, and somebody else's on top of it.
@@ -458,6 +460,16 @@ func (a *app) decide(ctx context.Context, p *publication, snapshot *remote.Snaps
 	}
 	if len(plan.Write)+len(plan.Remove) == 0 {
 		p.stands = true
+		if c := p.pushed; c != nil { // in an attempt that broke off, and was thought to have failed
+			landed, err := p.remote.Landed(ctx, p.branch, c.made.Hash)
+			if err != nil {
+				return nil, err
+			}
+			if landed {
+				a.sayPublished(p, c)
+				return nil, nil
+			}
+		}
 		a.say("%s of %s is up to date: %s", p.branch, p.remote, estate(p.head.Set))
 		return nil, nil
 	}
@@ -648,9 +660,9 @@ func (a *app) meet(
 		a.say("%s", left)
 		p.left = left
 	}
-	merged, edited, err := ours.Merge(is, keep)
-	if err == nil && len(edited) > 0 {
-		err = a.blocked(ctx, p, s, &publish.Plan{HandEdited: edited})
+	merged, stops, err := ours.Merge(is, keep)
+	if err == nil && stops.Blocked() {
+		err = a.blocked(ctx, p, s, stops)
 	}
 	return merged, err
 }

@@ -152,7 +152,7 @@ func (c *compiledSpecs) judged(ctx context.Context, a *app, tenants []string, de
 	if done {
 		return nil, nil
 	}
-	list, err := a.refusals(ctx, result, c.input)
+	list, err := a.refusals(ctx, result, c.input, detail)
 	if err != nil {
 		return nil, err
 	}

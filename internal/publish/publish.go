@@ -167,7 +167,7 @@ func (c *Compiled) Marks(group string, other Side) []string {
 
 // Hash gives the name of a file's bytes; zero where there is no such file.
 func (c *Compiled) Hash(name string) [20]byte {
-	i, ok := slices.BinarySearchFunc(c.all, name, func(f tree.Stored, p string) int { return strings.Compare(f.Path, p) })
+	i, ok := slices.BinarySearchFunc(c.all, name, byName)
 	if !ok {
 		return [20]byte{}
 	}
@@ -216,9 +216,15 @@ func Keeps(history []Past) bool {
 }
 
 // Merge leaves parts of another publication as they are there. The lists of what a directory holds are made anew. The
-// entries are of files that somebody has edited since: nothing can be said of what they are to be.
-func (c *Compiled) Merge(other Side, keep map[string]bool) (*Compiled, []tree.Entry, error) {
-	var edited []tree.Entry
+// plan is blocked by files of these parts that somebody has edited or deleted since, and does nothing: nothing can be said
+// of what they are to be.
+func (c *Compiled) Merge(other Side, keep map[string]bool) (*Compiled, *Plan, error) {
+	plan := &Plan{}
+	for _, e := range other.Index.Files {
+		if _, ok := slices.BinarySearchFunc(other.Files, e.Path, byName); !ok && keep[group(e.Path)] {
+			plan.Deleted = append(plan.Deleted, e)
+		}
+	}
 	var files []tree.File
 	for _, f := range c.tree.Files() {
 		_, tenant := layout.Owner(f.Path)
@@ -236,7 +242,7 @@ func (c *Compiled) Merge(other Side, keep map[string]bool) (*Compiled, []tree.En
 			return nil, nil, err
 		}
 		if !s.Regular || !e.Lists(data) {
-			edited = append(edited, e)
+			plan.HandEdited = append(plan.HandEdited, e)
 		}
 		files = append(files, tree.File{Path: s.Path, Data: data, Unit: e.Unit, Part: e.Part})
 	}
@@ -267,7 +273,7 @@ func (c *Compiled) Merge(other Side, keep map[string]bool) (*Compiled, []tree.En
 	if all, err = tree.New(files); err != nil {
 		return nil, nil, err
 	}
-	return &Compiled{all, c.generator, c.settled, Stored(all, c.generator)}, edited, nil
+	return &Compiled{all, c.generator, c.settled, Stored(all, c.generator)}, plan, nil
 }
 
 // owned are the files that the index lists and that are there.
@@ -320,6 +326,8 @@ func groups(a, b []tree.Stored) map[string]bool {
 }
 
 func byPath(a, b tree.Stored) int { return strings.Compare(a.Path, b.Path) }
+
+func byName(f tree.Stored, name string) int { return strings.Compare(f.Path, name) }
 
 func find(files []tree.File, p string) (tree.File, bool) {
 	i, ok := slices.BinarySearchFunc(files, p, func(f tree.File, p string) int { return strings.Compare(f.Path, p) })

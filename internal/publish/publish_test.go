@@ -126,6 +126,16 @@ func TestAgainst(t *testing.T) {
 		t.Errorf("%v %+v", err, p)
 	}
 
+	delete(before, a) // by hand, too
+	p, err = now.Against(side(t, before), false)
+	if err != nil || len(p.Deleted) != 1 || p.Deleted[0].Path != a || !p.Blocked() || len(p.HandEdited)+len(p.Foreign) != 0 {
+		t.Errorf("%v %+v", err, p)
+	}
+	p, err = now.Against(side(t, before), true)
+	if err != nil || !slices.Contains(written(p), a) {
+		t.Errorf("%v %+v", err, p)
+	}
+
 	without, _, _ := commit(t, map[string]string{a: "a", "platform/dev/mesh/m.yaml": "m"})
 	before[a] = "a"
 	p, err = without.Against(side(t, before), false)
@@ -142,9 +152,9 @@ func TestMerge(t *testing.T) {
 	if got := ours.Differing(theirs); !slices.Equal(got, []string{"alpha/", "beta/", "gamma/", m}) {
 		t.Errorf("%q", got)
 	}
-	merged, edited, err := ours.Merge(theirs, map[string]bool{"alpha/": true, "gamma/": true, m: true})
-	if err != nil || len(edited) != 0 {
-		t.Fatal(err, edited)
+	merged, stops, err := ours.Merge(theirs, map[string]bool{"alpha/": true, "gamma/": true, m: true})
+	if err != nil || stops.Blocked() {
+		t.Fatal(err, stops)
 	}
 	got := map[string]string{}
 	for _, f := range merged.tree.Files() {
@@ -159,7 +169,14 @@ func TestMerge(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 	all[a] = "by hand"
-	if _, edited, err = ours.Merge(side(t, all), map[string]bool{"alpha/": true}); err != nil || len(edited) != 1 || edited[0].Path != a {
-		t.Errorf("%v %v", err, edited)
+	_, stops, err = ours.Merge(side(t, all), map[string]bool{"alpha/": true})
+	if err != nil || len(stops.HandEdited) != 1 || stops.HandEdited[0].Path != a || len(stops.Deleted) != 0 {
+		t.Errorf("%v %+v", err, stops)
+	}
+	delete(all, a)
+	delete(all, m) // of a part that is not kept
+	_, stops, err = ours.Merge(side(t, all), map[string]bool{"alpha/": true})
+	if err != nil || len(stops.Deleted) != 1 || stops.Deleted[0].Path != a || len(stops.HandEdited) != 0 {
+		t.Errorf("%v %+v", err, stops)
 	}
 }
