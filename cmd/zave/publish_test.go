@@ -68,6 +68,7 @@ func githttp(ts *testscript.TestScript, neg bool, args []string) {
 		answer := ts.ReadFile(args[1])
 		handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == http.MethodPost {
+				io.Copy(io.Discard, r.Body) // the answer is not to overtake the question
 				io.WriteString(w, answer)
 				return
 			}
