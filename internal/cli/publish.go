@@ -769,8 +769,22 @@ func (a *app) blocked(ctx context.Context, p *publication, s *remote.Snapshot, p
 	for _, e := range plan.HandEdited {
 		edited = append(edited, e.Path)
 	}
+	gone := map[string]int{} // how many files are gone with what was deleted: a file, or a directory as a whole
 	for _, e := range plan.Deleted {
-		deleted = append(deleted, e.Path)
+		top := e.Path
+		for dir := path.Dir(top); dir != "."; dir = path.Dir(dir) {
+			_, there, err := s.Find(dir)
+			if err != nil {
+				return err
+			}
+			if there {
+				break
+			}
+			top = dir
+		}
+		if gone[top]++; gone[top] == 1 {
+			deleted = append(deleted, top)
+		}
 	}
 	by, err := s.LastChange(ctx, slices.Concat(edited, deleted, plan.Foreign))
 	if err != nil {
@@ -794,8 +808,12 @@ func (a *app) blocked(ctx context.Context, p *publication, s *remote.Snapshot, p
 		})
 	}
 	for _, name := range deleted {
+		what := "this file"
+		if _, isFile := slices.BinarySearchFunc(plan.Deleted, name, func(e tree.Entry, p string) int { return strings.Compare(e.Path, p) }); !isFile {
+			what = "this directory, with " + count(gone[name], "file") + " of zave's,"
+		}
 		add(name, diag.Diagnostic{
-			Code: diag.HandEdited, Summary: "this file was deleted by hand since zave wrote it",
+			Code: diag.HandEdited, Summary: what + " was deleted by hand since zave wrote it",
 			Hint: "change the spec that it comes from, or let zave publish --force write it again",
 		})
 	}
