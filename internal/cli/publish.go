@@ -494,34 +494,6 @@ func (a *app) decide(ctx context.Context, p *publication, snapshot *remote.Snaps
 	return c, err
 }
 
-// published is what a commit in the GitOps repository says of the specs that it was made of.
-type published struct {
-	commit string    // of the specs
-	kept   []string  // commits of the specs that parts were left of which the former does not come from
-	when   time.Time // the specs were committed
-}
-
-const (
-	sourceTrailer  = "Zave-Source"
-	versionTrailer = "Zave-Version"
-	keptTrailer    = "Zave-Source-Kept"
-)
-
-// publishedBy reads what a commit says; nil where it says nothing.
-func (p *publication) publishedBy(h *remote.Head) (*published, error) {
-	said, err := latestOf(publications(h.Message), p.platform)
-	if said == "" || err != nil {
-		return nil, err
-	}
-	out := &published{when: h.Author.When}
-	_, out.commit, _ = cutLast(trailer(said, sourceTrailer), "@")
-	for _, value := range trailers(said, keptTrailer) {
-		_, commit, _ := cutLast(value, "@")
-		out.kept = append(out.kept, commit)
-	}
-	return out, nil
-}
-
 // cutLast cuts at the last separator.
 func cutLast(s, sep string) (before, after string, ok bool) {
 	if i := strings.LastIndex(s, sep); i >= 0 {
